@@ -1,0 +1,58 @@
+"""What an adapter is: one verb, a stream of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from ..types import AnswerEvent, Attempt
+
+__all__ = ["Provider", "ProviderSetup"]
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """How to talk to one account at one endpoint.
+
+    ``stream`` sends one request and yields its content, then exactly one ``Finished``. It raises
+    :class:`~multimodel.errors.CallError` and nothing else for what a vendor or a network can do; it never
+    retries. Closing the iterator early closes the connection at once. An adapter has ``stream``, ``astream``
+    or both; whichever is missing is derived from the other.
+    """
+
+    def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
+        """Perform one attempt on the caller's thread."""
+        ...
+
+    def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
+        """Perform one attempt on the running event loop."""
+        ...
+
+    def close(self) -> None:
+        """Free what this process holds; called by ``Client.close()``."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what this event loop holds; called by ``AsyncClient.aclose()``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSetup:
+    """What an adapter is built from.
+
+    :ivar name: the provider's name in the policy.
+    :ivar profile: what the vendor is: a :class:`~multimodel.providers.profile.Profile`.
+    :ivar base_url: the endpoint, without a trailing slash; None for adapters that need none.
+    :ivar wire: the wire format's name; None for adapters that need none.
+    :ivar key: the credential, or None.
+    :ivar options: what else the policy says of this provider.
+    """
+
+    name: str
+    profile: Any
+    base_url: str | None = None
+    wire: str | None = None
+    key: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
