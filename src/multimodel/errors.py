@@ -103,6 +103,7 @@ Scope = Literal["target", "credential", "credential_model", "endpoint"]
 """What a failure says something about."""
 
 MAX_TEXT = 2000
+_SHOWN = 8
 
 
 class MultimodelError(Exception):
@@ -110,13 +111,13 @@ class MultimodelError(Exception):
 
 
 class ConfigurationError(MultimodelError):
-    """The policy, the catalogue, the environment or an argument is wrong. Nothing was sent.
+    r"""The policy, the catalogue, the environment or an argument is wrong. Nothing was sent.
 
     ``problems`` lists every mistake that was found in one run, ready to print:
     ``file:line:column: message`` with a ``hint:`` line.
 
     >>> str(ConfigurationError("unknown route `chta`", hint="did you mean `chat`?"))
-    'unknown route `chta`\\nhint: did you mean `chat`?'
+    'unknown route `chta`\nhint: did you mean `chat`?'
     """
 
     def __init__(self, message: str, *, hint: str | None = None, problems: Sequence[object] = ()) -> None:
@@ -151,7 +152,7 @@ class CallError(MultimodelError):
     default_kind: ClassVar[Kind] = "server_error"
     default_retryable: ClassVar[bool] = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the facts of an error, all by name
         self,
         message: str = "",
         *,
@@ -376,7 +377,7 @@ class AllTargetsFailedError(CallError, ExceptionGroup[CallError]):
 
     default_kind = "all_targets_failed"
 
-    def __new__(cls, message: str, exceptions: Sequence[CallError], **_facts: Any) -> Self:
+    def __new__(cls, message: str, exceptions: Sequence[CallError], **_facts: Any) -> Self:  # noqa: D102  # see the class
         return super().__new__(cls, message, exceptions)
 
     def __init__(self, message: str, exceptions: Sequence[CallError], **facts: Any) -> None:
@@ -385,16 +386,16 @@ class AllTargetsFailedError(CallError, ExceptionGroup[CallError]):
         facts.setdefault("retryable", any(error.retryable for error in exceptions))
         CallError.__init__(self, message, **facts)
 
-    def derive(self, excs: Sequence[CallError]) -> AllTargetsFailedError:  # type: ignore[override]  # ExceptionGroup's stub wants a group of any exception
+    def derive(self, excs: Sequence[CallError]) -> AllTargetsFailedError:  # type: ignore[override]  # ours holds CallErrors only
         """Return a group of the same facts around ``excs`` (used by ``except*`` and ``split``)."""
         facts = self._facts()
         return type(self)(self.message, excs, **facts)
 
     def __str__(self) -> str:
         lines = [CallError.__str__(self)]
-        lines += [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:8]]
-        if len(self.exceptions) > 8:
-            lines.append(f"  - … and {len(self.exceptions) - 8} more")
+        lines += [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:_SHOWN]]
+        if len(self.exceptions) > _SHOWN:
+            lines.append(f"  - … and {len(self.exceptions) - _SHOWN} more")
         text = "\n".join(lines)
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 

@@ -15,6 +15,47 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, m
 
 from ._openai_shapes import message_from_openai, tool_from_openai
 
+__all__ = [
+    "AnswerEvent",
+    "Attempt",
+    "AttemptReason",
+    "AttemptRecord",
+    "AudioPart",
+    "Completion",
+    "FilePart",
+    "FinishReason",
+    "Finished",
+    "ImagePart",
+    "Limits",
+    "Message",
+    "MessageInput",
+    "Messages",
+    "NamedTool",
+    "Part",
+    "ReasoningDelta",
+    "ReasoningEffort",
+    "ReasoningPart",
+    "Report",
+    "Request",
+    "ResponseFormat",
+    "Restarted",
+    "Role",
+    "Skip",
+    "StreamEvent",
+    "Switched",
+    "Target",
+    "TextDelta",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolInput",
+    "ToolResultPart",
+    "Usage",
+    "VideoPart",
+]
+
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Role = Literal["system", "user", "assistant", "tool"]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -191,7 +232,8 @@ class Tool(_Frozen):
 
         from pydantic import TypeAdapter
 
-        schema = TypeAdapter(function).json_schema()
+        adapter: TypeAdapter[Any] = TypeAdapter(function)  # type: ignore[arg-type]  # pydantic takes callables
+        schema = adapter.json_schema()
         schema.pop("title", None)
         return cls(
             name=getattr(function, "__name__", "tool"), description=inspect.getdoc(function) or "", parameters=schema
@@ -388,7 +430,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A target that was not tried, and why: ``off``, ``breaker``, ``gate``, ``capability``, ``deadline``, …"""
+    """A target that was not tried, and why: ``off``, ``breaker``, ``gate``, ``capability``, ``unavailable``, …."""
 
     target: Target
     reason: str

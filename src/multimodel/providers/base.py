@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from ..types import AnswerEvent, Attempt
+from .profile import Profile
 
-__all__ = ["Provider", "ProviderSetup"]
+__all__ = ["Key", "Provider", "ProviderSetup"]
 
 
 @runtime_checkable
@@ -38,12 +39,25 @@ class Provider(Protocol):
         ...
 
 
+class Key(Protocol):
+    """A credential that does not show itself."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A few hexadecimal digits that tell keys apart without showing them."""
+        ...
+
+    def reveal(self) -> str:
+        """Return the text itself; only where it is sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSetup:
     """What an adapter is built from.
 
     :ivar name: the provider's name in the policy.
-    :ivar profile: what the vendor is: a :class:`~multimodel.providers.profile.Profile`.
+    :ivar profile: what the vendor is.
     :ivar base_url: the endpoint, without a trailing slash; None for adapters that need none.
     :ivar wire: the wire format's name; None for adapters that need none.
     :ivar key: the credential, or None.
@@ -51,8 +65,8 @@ class ProviderSetup:
     """
 
     name: str
-    profile: Any
+    profile: Profile
     base_url: str | None = None
     wire: str | None = None
-    key: Any = None
+    key: Key | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,83 @@
+"""The options of a call, for both clients and both verbs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from pydantic import JsonValue
+
+from ..config.problems import did_you_mean
+from ..errors import BadRequestError
+from ..types import NamedTool, ReasoningEffort, ResponseFormat, ToolInput
+
+__all__ = ["CallOptions", "Choices", "split_options"]
+
+
+class CallOptions(TypedDict, total=False):
+    """What may be said of one call besides route and messages. What is left out is left to route and vendor.
+
+    ``temperature`` (0 to 2), ``top_p`` (above 0, at most 1), ``max_tokens``, ``stop`` (one string or several),
+    ``seed``, ``tools`` (callables, :class:`~multimodel.Tool`, or JSON Schema as OpenAI has it), ``tool_choice``
+    (``auto``, ``none``, ``required`` or the name of one tool in OpenAI's form), ``parallel_tool_calls``,
+    ``reasoning_effort`` (``none`` to ``xhigh``), ``response_format`` (``{"type": "json_object"}`` or OpenAI's
+    ``json_schema`` form).
+
+    ``extra``: vendor-only options, ``{"dashscope": {"enable_search": True}}``; other vendors do not get them, and
+    the report says so.
+
+    ``deadline``: seconds for the whole call; it can only shorten the route's. ``only``, ``avoid``: targets,
+    providers, operators or authors that alone, or not, may be asked. ``metadata``: fields for log events.
+    """
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    tools: Sequence[ToolInput] | None
+    tool_choice: str | NamedTool | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: ReasoningEffort | None
+    response_format: ResponseFormat | Mapping[str, Any] | None
+    extra: Mapping[str, Mapping[str, JsonValue]] | None
+    deadline: float | None
+    only: Sequence[str] | None
+    avoid: Sequence[str] | None
+    metadata: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The options that are not the vendor's business."""
+
+    deadline: float | None = None
+    only: Sequence[str] | None = None
+    avoid: Sequence[str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+_CHOICES = ("deadline", "only", "avoid", "metadata")
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
+    """Return the options of the request, and the choices of the call.
+
+    :raises TypeError: an option that does not exist.
+    :raises BadRequestError: a deadline that is no positive number of seconds.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in CallOptions.__annotations__:
+            hint = did_you_mean(name, CallOptions.__annotations__)
+            raise TypeError(f"unknown option `{name}`" + (f"; {hint}" if hint else ""))
+    chosen = {name: given.pop(name) for name in _CHOICES if name in given}
+    for name in ("only", "avoid"):
+        if isinstance(chosen.get(name), str):
+            chosen[name] = (chosen[name],)
+    deadline = chosen.get("deadline")
+    if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
+        raise BadRequestError("`deadline` must be a positive number of seconds", hint="nothing was sent")
+    return given, Choices(**chosen)

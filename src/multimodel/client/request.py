@@ -1,0 +1,63 @@
+"""From the arguments of a call to a validated request, and what that request needs of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import BadRequestError
+from ..types import AudioPart, FilePart, ImagePart, Request, VideoPart
+
+__all__ = ["build_request", "needs_of", "with_defaults"]
+
+_MAX_PROBLEMS = 5
+_NEED_OF_PART = {ImagePart: "vision", AudioPart: "audio", VideoPart: "video", FilePart: "file"}
+
+
+def build_request(messages: object, options: Mapping[str, Any]) -> Request:
+    """Validate a request.
+
+    :raises BadRequestError: names the field and what is wrong with it, never its value.
+    """
+    try:
+        return Request.model_validate({"messages": messages, **options})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        lines = [f"`{_dotted(problem['loc'])}`: {problem['msg']}" for problem in problems[:_MAX_PROBLEMS]]
+        raise BadRequestError(
+            "the request is not valid: " + "; ".join(lines), hint="nothing was sent; correct the arguments"
+        ) from None
+
+
+def with_defaults(request: Request, defaults: Mapping[str, Any]) -> Request:
+    """Fill the options that the call left open with those of route and target."""
+    missing = {
+        name: value for name, value in defaults.items() if name != "extra" and getattr(request, name) in (None, ())
+    }
+    extra = defaults.get("extra")
+    if extra:
+        missing["extra"] = {**extra, **{name: {**extra.get(name, {}), **own} for name, own in request.extra.items()}}
+    return request.model_copy(update=missing) if missing else request
+
+
+def needs_of(request: Request) -> frozenset[str]:
+    """Say what a target must be able to do to answer ``request``."""
+    needs: set[str] = set()
+    if request.tools:
+        needs.add("tools")
+    if request.response_format is not None and request.response_format.type != "text":
+        needs.add(request.response_format.type)
+    if request.reasoning_effort not in (None, "none"):
+        needs.add("reasoning")
+    for message in request.messages:
+        if not isinstance(message.content, str):
+            needs |= {
+                need for kind, need in _NEED_OF_PART.items() if any(isinstance(part, kind) for part in message.content)
+            }
+    return frozenset(needs)
+
+
+def _dotted(path: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in path if not str(step).endswith(("]", ")"))) or "request"

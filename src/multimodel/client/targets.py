@@ -1,0 +1,219 @@
+"""From a policy to what the engine needs: plans of targets, and the adapters that reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..config import ChainMember, Params, Policy, Route
+from ..config.provider import key_of, place_of, profile_of
+from ..engine.settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
+from ..errors import ConfigurationError
+from ..providers.base import Provider, ProviderSetup
+from ..providers.profile import ModelFacts, Price, Profile
+from ..types import Target
+
+__all__ = ["Account", "Accounts", "Planned", "call_settings", "default_archive", "plan_route"]
+
+_THINKING_FIRST_CONTENT = 60.0
+_FIRST_CONTENT = 10.0
+_MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
+
+
+@dataclass(slots=True)
+class Account:
+    """One provider of the policy, and its adapter once it is needed.
+
+    :ivar why_not: why its targets cannot be asked at all, for people; None when they can.
+    """
+
+    name: str
+    profile: Profile
+    setup: ProviderSetup
+    operator: str | None
+    region: str | None
+    why_not: str | None
+    build: Callable[[], Provider]
+    provider: Provider | None = None
+
+    def reach(self) -> Provider:
+        """Return the adapter; it is built on first use."""
+        if self.provider is None:
+            self.provider = self.build()
+        return self.provider
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One member of a chain, resolved.
+
+    :ivar why_not: why it cannot be asked at all, for people; None when it can.
+    :ivar params: defaults for the options that a call leaves open.
+    """
+
+    plan: TargetPlan
+    account: Account
+    facts: ModelFacts | None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    prices: tuple[Price, ...] = ()
+    why_not: str | None = None
+
+
+class Accounts:
+    """The providers of a policy, each built once.
+
+    :param given: ready adapters by provider name, as tests hand them in.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        profiles: Mapping[str, Profile],
+        environ: Mapping[str, str],
+        given: Mapping[str, Provider],
+    ) -> None:
+        self._policy = policy
+        self._profiles = profiles
+        self._environ = environ
+        self._given = given
+        self._known: dict[str, Account] = {}
+
+    def __getitem__(self, name: str) -> Account:
+        account = self._known.get(name)
+        if account is None:
+            account = self._known[name] = self._make(name)
+        return account
+
+    def built(self) -> list[Provider]:
+        """Return the adapters that exist."""
+        return [account.provider for account in self._known.values() if account.provider is not None]
+
+    def _make(self, name: str) -> Account:
+        from ..providers.registry import adapter
+
+        config = self._policy.provider(name)
+        profile = profile_of(name, config, self._profiles)
+        if profile is None:
+            raise ConfigurationError(f"unknown provider `{name}`")
+        key = key_of(config, profile, self._environ)
+        place = place_of(config, profile)
+        options = config.adapter_options
+        if profile.adapter == "local":
+            options.setdefault("archive", default_archive(self._environ))
+        setup = ProviderSetup(name, profile, place.base_url, place.wire, key, options)
+        why_not = None
+        if key is None and profile.key and profile.key_required and config.base_url is None:
+            why_not = f"no key: `{profile.key[0]}` is not set"
+        given = self._given.get(name)
+        return Account(
+            name,
+            profile,
+            setup,
+            config.operator or profile.operator,
+            place.region,
+            None if given is not None else why_not,
+            partial(_build, adapter, setup),
+            given,
+        )
+
+
+def default_archive(environ: Mapping[str, str]) -> Path:
+    """Return where local weights are looked for when the policy does not say: ``$MULTIMODEL_ARCHIVE``, ``./archive``."""
+    return Path(environ.get("MULTIMODEL_ARCHIVE") or "archive")
+
+
+def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup) -> Provider:
+    return adapter(setup.profile.adapter)(setup)
+
+
+def call_settings(route: Route, *, stream: bool, deadline: float | None) -> CallSettings:
+    """Return the limits of one call; a deadline of its own can only shorten the route's."""
+    return CallSettings(
+        deadline=route.deadline if deadline is None else min(deadline, route.deadline),
+        max_attempts=route.max_attempts,
+        mid_stream="error" if stream else "unseen",
+        on_content_filter=route.on_content_filter,
+    )
+
+
+def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
+    """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
+    return tuple(_plan(route, member, accounts[member.provider]) for member in route.chain)
+
+
+def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
+    setup, profile = account.setup, account.profile
+    facts = profile.facts(member.model)
+    why_not, lacks, window = account.why_not, _lacks(facts), facts.window if facts else None
+    if why_not is None and profile.adapter == "local" and account.provider is None:
+        why_not, lacks, window = _describe_local(account, member.model)
+    timeouts = route.timeouts_for(member)
+    retry = route.retry_for(member)
+    thinks = facts is not None and facts.thinking in ("hybrid", "always")
+    base = setup.base_url or f"{profile.adapter}:{account.name}"
+    fingerprint = setup.key.fingerprint if setup.key is not None else "none"
+    missing = sorted(need for need in route.requires if need in lacks)
+    if why_not is None and missing:
+        why_not = f"the route requires {', '.join(missing)}"
+    plan = TargetPlan(
+        target=Target(account.name, member.model, account.operator, facts.author if facts else None),
+        key=f"{base} {fingerprint} {member.model}",
+        credential=f"{base} {fingerprint}",
+        endpoint=_endpoint(base),
+        connect=timeouts.connect,
+        first_content=timeouts.first_content or (_THINKING_FIRST_CONTENT if thinks else _FIRST_CONTENT),
+        idle=timeouts.idle,
+        whole=timeouts.whole,
+        stream=route.transfer == "stream",
+        retry=RetrySettings(retry.attempts, retry.budget, retry.patience),
+        breaker=BreakerSettings(
+            route.breaker.failures, route.breaker.ratio, route.breaker.window, route.breaker.open_at_most
+        ),
+        lacks=lacks,
+        window=window,
+        max_output=facts.max_output if facts else None,
+        jurisdiction=profile.jurisdiction,
+    )
+    prices = tuple(price for price in facts.prices if price.region in (None, account.region)) if facts else ()
+    return Planned(plan, account, facts, _given(route.params_for(member)), prices, why_not)
+
+
+def _given(params: Params) -> dict[str, Any]:
+    return {name: value for name, value in params.given().items() if value is not None}
+
+
+def _lacks(facts: ModelFacts | None) -> frozenset[str]:
+    """Needs that a model is known not to meet; what is unknown counts as supported."""
+    if facts is None:
+        return frozenset()
+    lacks: set[str] = set(facts.lacks)
+    if facts.thinking == "none":
+        lacks.add("reasoning")
+    if facts.modalities is not None:
+        lacks |= {need for need, modality in _MODALITIES.items() if modality not in facts.modalities}
+    return frozenset(lacks)
+
+
+def _describe_local(account: Account, model: str) -> tuple[str | None, frozenset[str], int | None]:
+    """Look at the weights themselves: small files only, no torch."""
+    try:
+        found = account.reach().describe(model)  # type: ignore[attr-defined]  # the local adapter has it
+    except ConfigurationError as error:
+        return str(error), frozenset(), None
+    if found is None:
+        return f"no weights `{model}` in {account.setup.options.get('archive')}", frozenset(), None
+    lacks = set(_MODALITIES) | {"json_schema"}
+    if not found.tools:
+        lacks |= {"tools", "parallel_tools"}
+    if not found.thinking:
+        lacks.add("reasoning")
+    return None, frozenset(lacks), found.window
+
+
+def _endpoint(base: str) -> str:
+    url = urlsplit(base)
+    return url.netloc or base

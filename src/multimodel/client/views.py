@@ -1,0 +1,81 @@
+"""What ``explain`` and ``status`` return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config import OffEntry
+from ..types import Target
+
+__all__ = ["ExplainedTarget", "Explanation", "Status", "TargetStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedTarget:
+    """One target of a chain, as a call would meet it now.
+
+    :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``breaker``, ``gate``), or None.
+    """
+
+    target: Target
+    reason: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a call on a route would do now. ``str()`` is a small table.
+
+    :ivar slowest: seconds after which the call ends at the latest.
+    """
+
+    route: str
+    targets: tuple[ExplainedTarget, ...]
+    slowest: float
+
+    def __str__(self) -> str:
+        lines = [f"route `{self.route}`, at most {self.slowest:g} s"]
+        for number, entry in enumerate(self.targets, 1):
+            fate = "asked" if entry.reason is None else f"skipped: {entry.reason}"
+            detail = f" ({entry.detail})" if entry.detail else ""
+            by = " · ".join(
+                f"{word} {name}"
+                for word, name in (("operator", entry.target.operator), ("author", entry.target.author))
+                if name
+            )
+            lines.append(f"  {number}. {entry.target}  {fate}{detail}" + (f"  [{by}]" if by else ""))
+        return "\n".join(lines)
+
+
+State = Literal["closed", "open", "half_open", "gated", "off", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """The health of one target.
+
+    :ivar state: ``closed`` is healthy; ``gated`` waits as the vendor asked; ``unavailable`` cannot be asked at all.
+    :ivar seconds: until that may change by itself, 0 when unknown.
+    """
+
+    target: Target
+    state: State
+    seconds: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a client knows now.
+
+    :ivar policy: the policy file, or None for a policy made in Python.
+    :ivar routes: the targets of each route, in order.
+    :ivar off: what is switched off.
+    """
+
+    version: str
+    policy: str | None
+    switch_file: str | None
+    routes: dict[str, tuple[TargetStatus, ...]]
+    off: tuple[OffEntry, ...]

@@ -1,0 +1,207 @@
+"""What can be told about a policy that has no mistakes, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from ..providers.profile import Profile
+from ..types import Target
+from .policy import Policy
+from .problems import MistakeError, Path, Problem, did_you_mean
+from .provider import key_of, profile_of
+from .routes import Route
+from .units import format_duration
+
+__all__ = ["check_policy"]
+
+RETIRES_SOON = timedelta(days=30)
+
+
+def check_policy(
+    policy: Policy, *, environ: Mapping[str, str], profiles: Mapping[str, Profile], today: date
+) -> list[Problem]:
+    """Tell what is doubtful about a loaded policy: errors first, then warnings, then notes.
+
+    :param environ: where the profiles' key variables are looked up.
+    :param profiles: the catalogue the policy was loaded with.
+    :param today: the day by which retired models and ended switches are judged.
+    """
+    found = list(_Check(policy, environ, profiles, today).problems())
+    order = ("error", "warning", "note")
+    return sorted(found, key=lambda problem: (order.index(problem.severity), problem.line or 0, problem.column or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A target, and where it is used first."""
+
+    target: Target
+    profile: Profile
+    path: Path
+
+    @property
+    def jurisdiction(self) -> str | None:
+        same = self.target.operator == self.profile.operator
+        return self.profile.jurisdiction if same else None
+
+
+class _Check:
+    def __init__(
+        self, policy: Policy, environ: Mapping[str, str], profiles: Mapping[str, Profile], today: date
+    ) -> None:
+        self.policy = policy
+        self.environ = environ
+        self.profiles = profiles
+        self.today = today
+        self.tell = policy.origin.problem
+        self.chains = {name: list(self.uses(name, route)) for name, route in policy.routes.items()}
+
+    def uses(self, name: str, route: Route) -> Iterator[_Use]:
+        for index, member in enumerate(route.chain):
+            config = self.policy.provider(member.provider)
+            profile = profile_of(member.provider, config, self.profiles)
+            if profile is None:
+                continue
+            facts = profile.facts(member.model)
+            operator = config.operator or profile.operator
+            target = Target(member.provider, member.model, operator, facts.author if facts else None)
+            yield _Use(target, profile, ("routes", name, "chain", index))
+
+    def problems(self) -> Iterator[Problem]:
+        for name, profile in self.used_providers().items():
+            yield from self.key(name, profile)
+        for name in self.policy.providers:
+            yield from self.provider(name)
+        for use in self.first_uses():
+            yield from self.model(use)
+        for name, route in self.policy.routes.items():
+            yield from self.route(name, route)
+        yield from self.off_entries()
+
+    def used_providers(self) -> dict[str, Profile]:
+        return {use.target.provider: use.profile for uses in self.chains.values() for use in uses}
+
+    def first_uses(self) -> list[_Use]:
+        first: dict[str, _Use] = {}
+        for uses in self.chains.values():
+            for use in uses:
+                first.setdefault(str(use.target), use)
+        return list(first.values())
+
+    def provider_path(self, name: str) -> Path:
+        """Where a provider stands: under ``providers``, else where it is used first."""
+        if name in self.policy.providers:
+            return ("providers", name)
+        return next(use.path for use in self.first_uses() if use.target.provider == name)
+
+    def key(self, name: str, profile: Profile) -> Iterator[Problem]:
+        """The key of a provider that some route uses."""
+        path = self.provider_path(name)
+        config = self.policy.provider(name)
+        variable = " or ".join(f"`{variable}`" for variable in profile.key)
+        try:
+            key = key_of(config, profile, self.environ)
+        except MistakeError as mistake:
+            message = f"{variable}: {mistake.message}; the targets of `{name}` are skipped"
+            yield self.tell("warning", path, message, mistake.hint, at_key=True)
+            return
+        if key is None and profile.key_required and config.base_url is None:
+            hint = f"set {variable}, or `api_key:`" if variable else "set `api_key:`"
+            yield self.tell("warning", path, f"`{name}` has no key; its targets are skipped", hint, at_key=True)
+        if key is not None and key.stripped:
+            yield self.tell("note", path, f"a line end after the key of `{name}` was removed", None, at_key=True)
+
+    def provider(self, name: str) -> Iterator[Problem]:
+        """What is written under ``providers``."""
+        path: Path = ("providers", name)
+        config = self.policy.providers[name]
+        profile = profile_of(name, config, self.profiles)
+        if profile is None:
+            return
+        if name not in self.used_providers():
+            yield self.tell("note", path, f"no route uses `{name}`", None, at_key=True)
+        if config.api_key is not None and (*path, "api_key") not in self.policy.origin.variables:
+            hint = 'write `"${NAME}"` and put the key into that variable'
+            yield self.tell("warning", (*path, "api_key"), "the key itself stands in the policy", hint)
+        if config.base_url is not None:
+            yield from self.own_endpoint(name, profile)
+        elif config.region is None and profile.region is not None and len(profile.endpoints) > 1:
+            message = f"`{name}` has no `region`: `{profile.region}` is used"
+            yield self.tell("note", path, message, "set `region:`, if it matters where data goes", at_key=True)
+
+    def own_endpoint(self, name: str, profile: Profile) -> Iterator[Problem]:
+        path: Path = ("providers", name, "base_url")
+        config = self.policy.providers[name]
+        if config.operator is None and profile.operator is not None:
+            message = f"`{name}` has its own endpoint and counts as operated by `{profile.operator}`"
+            yield self.tell("note", path, message, "set `operator:`, if somebody else runs it")
+        if config.api_key is None and any(self.environ.get(variable) for variable in profile.key):
+            message = f"`{name}` has its own endpoint, which is sent the key of `{profile.name}`"
+            yield self.tell("warning", path, message, "set `api_key:`")
+
+    def model(self, use: _Use) -> Iterator[Problem]:
+        """What the catalogue knows of a model."""
+        target, profile = use.target, use.profile
+        facts = profile.facts(target.model)
+        if facts is None:
+            if profile.adapter != "local":
+                message = f"`{target}` is unverified: the catalogue does not list it"
+                yield self.tell("note", use.path, message, did_you_mean(target.model, profile.models))
+            return
+        if facts.retired is None or facts.retired > self.today + RETIRES_SOON:
+            return
+        hint = f"use `{facts.replaced_by}`" if facts.replaced_by else "use another model"
+        verb = "is retired since" if facts.retired <= self.today else "retires on"
+        yield self.tell("warning", use.path, f"`{target}` {verb} {facts.retired}", hint)
+
+    def route(self, name: str, route: Route) -> Iterator[Problem]:
+        """What a chain amounts to."""
+        uses = self.chains[name]
+        operators = {use.target.operator for use in uses}
+        if len(operators) == 1 and None not in operators:
+            message = f"every target of `{name}` is operated by `{operators.pop()}`"
+            hint = "add a target of another operator, or local weights"
+            yield self.tell("warning", ("routes", name, "chain"), message, hint, at_key=True)
+        first = route.timeouts.first_content
+        if first is not None and route.deadline < first:
+            message = f"the deadline of {format_duration(route.deadline)} is shorter than `first_content`"
+            yield self.tell("warning", ("routes", name, "deadline"), message, "raise one, or lower the other")
+
+    def off_entries(self) -> Iterator[Problem]:
+        """What the entries of ``off`` leave of each route, and whether they name anything."""
+        at = datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
+        for name, uses in self.chains.items():
+            covering = [self.covering(use, at) for use in uses]
+            if uses and None not in covering:
+                path: Path = ("off", next(index for index in covering if index is not None))
+                yield self.tell("error", path, f"`off` leaves `{name}` without a target", "add a target that stays on")
+        for index, entry in enumerate(self.policy.off):
+            if entry.kind in {"operator", "author"}:
+                known = self.known(entry.kind)
+                if entry.name not in known:
+                    message = f"`{entry.name}` is no {entry.kind} that the policy or the catalogue knows"
+                    yield self.tell(
+                        "warning", ("off", index, entry.kind), message, did_you_mean(entry.name, sorted(known))
+                    )
+            if entry.kind == "author":
+                for use in self.first_uses():
+                    if use.target.author is None:
+                        message = f"the author of `{use.target}` is unknown, so it stays on"
+                        yield self.tell(
+                            "warning", ("off", index, "author"), message, "switch the target off, if it is meant"
+                        )
+
+    def covering(self, use: _Use, at: datetime) -> int | None:
+        for index, entry in enumerate(self.policy.off):
+            if entry.covers(use.target, jurisdiction=use.jurisdiction, at=at):
+                return index
+        return None
+
+    def known(self, kind: str) -> set[str]:
+        profiles = [*self.profiles.values(), *(use.profile for use in self.first_uses())]
+        if kind == "author":
+            return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
+        named = {config.operator for config in self.policy.providers.values() if config.operator}
+        return named | {profile.operator for profile in profiles if profile.operator}

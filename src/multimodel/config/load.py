@@ -1,0 +1,224 @@
+"""From a policy file, or a mapping, to a policy that can be used; or to all of its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+from ..errors import ConfigurationError
+from ..providers.profile import Profile
+from .fields import inherit
+from .policy import Policy
+from .problems import MistakeError, Origin, Path, Problem, VariableText, refusal, shown
+from .references import Names, dangling, extended
+from .routes import Route
+from .strict_yaml import MAX_BYTES, MAX_DEPTH, Document, read
+from .support import unsupported_settings
+from .translate import Mistake, mistakes
+from .variables import fill, walk
+
+__all__ = ["find_policy", "load_policy"]
+
+
+def find_policy(environ: Mapping[str, str], cwd: FilePath) -> FilePath | None:
+    """Return the policy file to use: ``$MULTIMODEL_CONFIG``, or ``multimodel.yaml`` in ``cwd``, or None.
+
+    What the variable names is returned whether or not it exists, so that loading it says what is wrong.
+    """
+    named = environ.get("MULTIMODEL_CONFIG")
+    if named:
+        return cwd / named
+    usual = cwd / "multimodel.yaml"
+    return usual if usual.is_file() else None
+
+
+def load_policy(
+    source: str | FilePath | Mapping[str, object] | Policy,
+    *,
+    environ: Mapping[str, str],
+    profiles: Mapping[str, Profile],
+) -> Policy:
+    """Read a policy and check it as far as that can be done without a network.
+
+    :param source: a file's path, or what would stand in the file. Only in Python may durations be seconds, shares
+        numbers between 0 and 1, and amounts dollars.
+    :param environ: where ``${NAME}`` is looked up.
+    :param profiles: the catalogue.
+    :raises ConfigurationError: for a file that cannot be read, and for mistakes: all of them in one run, as
+        :class:`~multimodel.config.Problem` in ``problems``.
+    """
+    if isinstance(source, Policy):
+        document = replace(_from_mapping(source.model_dump(exclude_unset=True)), origin=source.origin)
+        return _Loader(document, environ, profiles).load()
+    if isinstance(source, Mapping):
+        return _Loader(_from_mapping(source), environ, profiles).load()
+    document = _from_file(source)
+    folder = document.origin.path.parent if document.origin.path else None
+    return _Loader(document, environ, profiles, folder).load()
+
+
+def _from_file(source: str | FilePath) -> Document:
+    try:
+        path = FilePath(source).absolute()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        hint = "create it, or name another in `MULTIMODEL_CONFIG`"
+        raise ConfigurationError(f"there is no policy file {shown(str(source))}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ConfigurationError(f"the policy file {shown(str(source))} cannot be read: {reason}") from None
+    document = read(data, str(source))
+    return replace(document, origin=replace(document.origin, path=path))
+
+
+def _from_mapping(source: Mapping[str, object]) -> Document:
+    problems: list[Problem] = []
+
+    def plain(value: object, path: Path) -> object:
+        if len(path) > MAX_DEPTH:
+            problems.append(Problem("error", f"more than {MAX_DEPTH} levels of lists and mappings", path=path[:4]))
+            raise RecursionError
+        if isinstance(value, Mapping):
+            wrong = [key for key in value if not isinstance(key, str)]
+            problems.extend(Problem("error", f"the key {shown(key)} is not text", path=path) for key in wrong)
+            return {key: plain(item, (*path, key)) for key, item in value.items() if isinstance(key, str)}
+        if isinstance(value, list | tuple):
+            return [plain(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    try:
+        return Document(plain(source, ()), Origin(), tuple(problems))
+    except RecursionError:
+        return Document(None, Origin(), tuple(problems))
+
+
+class _Loader:
+    """One load: every step adds the mistakes it finds and takes what is wrong out of the tree."""
+
+    def __init__(
+        self,
+        document: Document,
+        environ: Mapping[str, str],
+        profiles: Mapping[str, Profile],
+        folder: FilePath | None = None,
+    ) -> None:
+        self.environ = environ
+        self.profiles = profiles
+        self.folder = folder
+        self.origin = document.origin
+        self.tree = document.value
+        self.problems = list(document.problems)
+        self.pruned: set[Path] = set(document.untrusted)
+
+    def load(self) -> Policy:
+        if not isinstance(self.tree, dict):
+            if not self.problems:
+                hint = "the least is `routes: {chat: {chain: [provider:model]}}`"
+                what = "the policy is empty" if self.tree is None else "a policy is a mapping"
+                self.tell([Mistake((), what, hint)])
+            raise self.refusal()
+        names = Names(_names(self.tree.get("providers")), _names(self.tree.get("routes")))
+        self.fill_variables()
+        policy = self.validated()
+        if policy is not None:
+            self.tell(dangling(policy, names, self.profiles))
+            self.tell(extended(policy.routes))
+            self.problems += unsupported_settings(policy)
+        if policy is None or self.problems:
+            raise self.refusal()
+        return policy.model_copy(update={"routes": {name: _resolved(name, policy) for name in policy.routes}})
+
+    def fill_variables(self) -> None:
+        variables: dict[Path, str] = dict(self.origin.variables)
+        for path, value in list(walk(self.tree)):
+            if not isinstance(value, str):
+                continue
+            try:
+                filled = fill(value, self.environ)
+            except MistakeError as mistake:
+                self.tell([Mistake(path, mistake.message, mistake.hint)])
+                self.pruned.add(path)
+                continue
+            if isinstance(filled, VariableText):
+                variables[path] = filled.variable
+                _replace(self.tree, path, filled)
+        self.origin = replace(self.origin, variables=variables)
+
+    def validated(self) -> Policy | None:
+        """Validate; take out what is wrong and validate again, until the rest is a policy of its own."""
+        from pydantic import ValidationError
+
+        self.prune(self.pruned)
+        context = {"origin": self.origin, "written": self.folder is not None, "folder": self.folder}
+        while True:
+            try:
+                return Policy.model_validate(self.tree, context=context)
+            except ValidationError as error:
+                found = list(mistakes(error, self.tree, Policy))
+            self.tell(found)
+            self.pruned.update(mistake.path for mistake in found)
+            if not self.prune([mistake.path for mistake in found]):
+                return None
+
+    def prune(self, paths: Iterable[Path]) -> bool:
+        """Take what is wrong out of the tree; False when all of the tree is."""
+        gone: set[Path] = set()
+        for path in paths:
+            if any(path[: len(above)] == above for above in gone):
+                continue
+            removed = _remove(self.tree, path)
+            if not removed:
+                return False
+            gone.add(removed)
+        return True
+
+    def follows(self, path: Path) -> bool:
+        """Whether a mistake is only there because something below it, or it itself, was taken out."""
+        return any(pruned[: len(path)] == path for pruned in self.pruned)
+
+    def tell(self, found: Iterable[Mistake]) -> None:
+        for mistake in found:
+            if not self.follows(mistake.path):
+                problem = self.origin.problem(
+                    "error", mistake.path, mistake.message, mistake.hint, at_key=mistake.at_key
+                )
+                self.problems.append(problem)
+
+    def refusal(self) -> ConfigurationError:
+        return refusal(self.problems, what=self.origin.file or "the policy")
+
+
+def _names(section: object) -> list[str]:
+    return list(section) if isinstance(section, dict) else []
+
+
+def _replace(tree: object, path: Path, value: object) -> None:
+    for step in path[:-1]:
+        tree = tree[step]  # type: ignore[index]  # walk() found the path in this very tree
+    tree[path[-1]] = value  # type: ignore[index]  # likewise
+
+
+def _remove(tree: object, path: Path) -> Path:
+    """Take the value at ``path`` out of a tree, or the nearest key above it, and return the way to what is gone."""
+    holder: dict[object, object] | None = None
+    removed: Path = ()
+    for length, step in enumerate(path, 1):
+        if isinstance(tree, dict) and step in tree:
+            holder, removed = tree, path[:length]
+            tree = tree[step]
+        elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
+            tree = tree[step]
+        else:
+            break
+    if holder is not None:
+        del holder[removed[-1]]
+    return removed
+
+
+def _resolved(name: str, policy: Policy) -> Route:
+    route = policy.routes[name]
+    if route.extends is None:
+        return route
+    return inherit(route, _resolved(route.extends, policy))

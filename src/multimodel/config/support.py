@@ -1,0 +1,36 @@
+"""Settings that are read and checked, but that this version does nothing about yet."""
+
+from __future__ import annotations
+
+from .policy import Policy
+from .problems import Problem
+
+__all__ = ["unsupported_settings"]
+
+_WITHOUT_EFFECT: dict[str, tuple[object, ...]] = {
+    "residency": (None,),
+    "mid_stream": ("error",),
+    "hedge": (None,),
+    "traffic": ({},),
+    "shadow": (None,),
+    "on_invalid_output": (),
+    "prompts": ({},),
+    "budget": (None,),
+}
+"""A route's setting, and the values that ask for nothing."""
+
+
+def unsupported_settings(policy: Policy) -> list[Problem]:
+    """Name every setting that would be silently without effect. Loading a policy that has one fails."""
+    return [
+        policy.origin.problem(
+            "error",
+            ("routes", name, setting),
+            f"`{setting}` is not supported by this version",
+            f"remove it, or set it to `{idle[0]}`" if idle and isinstance(idle[0], str) else "remove it",
+            at_key=True,
+        )
+        for name, route in policy.routes.items()
+        for setting, idle in _WITHOUT_EFFECT.items()
+        if setting in route.model_fields_set and getattr(route, setting) not in idle
+    ]

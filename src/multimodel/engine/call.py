@@ -1,0 +1,79 @@
+"""One call's own memory: what was tried, what was skipped, what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import AllTargetsFailedError, CallError, DeadlineExceededError, PolicyDeniedError
+from ..types import AttemptRecord, Report, Skip, Target
+from .settings import CallSettings
+
+__all__ = ["Call"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call by the application. It belongs to the caller, so its report survives a cancellation.
+
+    :ivar started: the instant it began.
+    :ivar stream: whether content is handed out as it comes.
+    """
+
+    route: str
+    settings: CallSettings
+    started: float
+    stream: bool
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    skipped: list[Skip] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[CallError] = field(default_factory=list)
+
+    @property
+    def deadline(self) -> float:
+        """The instant at which it ends, whatever happens."""
+        return self.started + self.settings.deadline
+
+    def note(self, text: str) -> None:
+        """Put a remark into the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def skip(self, target: Target, reason: str, detail: str = "", cause: CallError | None = None) -> None:
+        """Record a target that is not tried. The error of a skip is of the class of what caused it."""
+        self.skipped.append(Skip(target, reason, detail))
+        message = f"skipped: {reason}" + (f", {detail}" if detail else "")
+        error = type(cause)(message) if cause is not None else PolicyDeniedError(message)
+        error.target, error.provider = str(target), target.provider
+        if cause is not None:
+            error.kind, error.status, error.code, error.hint = cause.kind, cause.status, cause.code, cause.hint
+            error.retry_after, error.retryable = cause.retry_after, cause.retryable
+        self.errors.append(error)
+
+    def report(self, outcome: str, now: float) -> Report:
+        """Return what happened so far."""
+        return Report(
+            self.route,
+            tuple(self.attempts),
+            tuple(self.skipped),
+            tuple(self.notes),
+            outcome,
+            now - self.started,
+        )
+
+    def failure(self, now: float) -> AllTargetsFailedError:
+        """Return the error of a chain that gave no answer: one error per attempt and per skip."""
+        errors = self.errors or [PolicyDeniedError("the chain has no target")]
+        tried = f"{len(self.attempts)} attempts, {len(self.skipped)} skipped"
+        group = AllTargetsFailedError(f"no target of route `{self.route}` answered: {tried}", errors)
+        group.report = self.report(group.kind, now)
+        return group
+
+    def out_of_time(self, now: float) -> DeadlineExceededError:
+        """Return the error of a call whose deadline passed."""
+        error = DeadlineExceededError(
+            f"the deadline of {self.settings.deadline:g} s passed after {len(self.attempts)} attempts"
+        )
+        error.report = self.report(error.kind, now)
+        if self.errors:
+            error.__cause__ = self.failure(now)
+        return error

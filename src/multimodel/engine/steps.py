@@ -1,0 +1,81 @@
+"""What passes between the engine and its drivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..errors import CallError
+from ..types import AttemptReason, Limits, Report, Usage
+from .settings import TargetPlan
+
+__all__ = ["Commit", "End", "Ended", "Event", "First", "Start", "Step", "Woke"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Put a request on the wire.
+
+    :ivar how: ``restart`` when content of an earlier attempt must be thrown away.
+    :ivar path: which of the vendor's paths, or None for the catalogue's choice.
+    """
+
+    attempt: int
+    plan: TargetPlan
+    limits: Limits
+    reason: AttemptReason
+    how: Literal["fresh", "restart"] = "fresh"
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """From now on hand the content of this attempt to the caller."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Do this, then send the next event, or :class:`Woke` at ``wake`` if none came before."""
+
+    do: Start | Commit | None
+    wake: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first content of an attempt came."""
+
+    now: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt is over and its connection is closed or given back. ``error`` is None for a whole answer."""
+
+    now: float
+    attempt: int
+    error: CallError | None = None
+    usage: Usage | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time of ``wake`` has come."""
+
+    now: float
+
+
+Event: TypeAlias = First | Ended | Woke
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the call ended. ``error`` is None for an answer; ``plan`` is who gave it."""
+
+    report: Report
+    plan: TargetPlan | None = None
+    error: CallError | None = None

@@ -1,0 +1,1 @@
+"""Who may be asked: switches and their audit log."""

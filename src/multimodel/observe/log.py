@@ -1,0 +1,34 @@
+"""Log events through structlog over the standard library's logger ``multimodel``.
+
+Silent until the application configures either. Never a key, a prompt or an answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+__all__ = ["emit"]
+
+logging.getLogger("multimodel").addHandler(logging.NullHandler())
+
+
+@cache
+def _logger() -> Any:
+    import structlog
+
+    return structlog.wrap_logger(
+        logging.getLogger("multimodel"),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+    )
+
+
+def emit(level: int, event: str, **fields: object) -> None:
+    """Log ``event`` with its fields, if anybody listens at ``level``."""
+    if logging.getLogger("multimodel").isEnabledFor(level):
+        _logger().log(level, event, **fields)
