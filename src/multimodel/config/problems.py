@@ -30,7 +30,7 @@ Path: TypeAlias = tuple[str | int, ...]
 MAX_TEXT = 2000
 _FEW = 16
 _LONG = 60
-_HUGE = 1e15
+_HUGE = 10**15
 _KINDS = {type(None): "nothing", dict: "a mapping", list: "a list", tuple: "a list"}
 
 
@@ -167,8 +167,10 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         text = "".join(char if char.isprintable() else "�" for char in value[:_LONG])
         return f"`{text}…`" if len(value) > _LONG else f"`{text}`"
+    if isinstance(value, int) and abs(value) >= _HUGE:
+        return "a huge number"
     if isinstance(value, int | float):
-        return f"`{str(value).lower()}`" if abs(value) < _HUGE else "a huge number"
+        return f"`{str(value).lower()}`"
     return _KINDS.get(type(value)) or f"a `{type(value).__name__}`"
 
 
