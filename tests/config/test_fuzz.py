@@ -15,9 +15,58 @@ from multimodel.providers.profile import Profile
 
 # The words of a policy in any arrangement come nearer to its rules than random bytes do.
 WORDS = st.sampled_from(
-    "routes providers chain chat off aliases target extends timeouts retry params dashscope openai:gpt-5 ${KEY} ${ "
-    "operator profile base_url 60s 10% 010 1:30 yes null true -1 .nan 1e999 & * ! << ? | > - : , [ ] { } ' \" # % @ "
-    "https://x fact models".split()
+    [
+        "routes",
+        "providers",
+        "chain",
+        "chat",
+        "off",
+        "aliases",
+        "target",
+        "extends",
+        "timeouts",
+        "retry",
+        "params",
+        "dashscope",
+        "openai:gpt-5",
+        "${KEY}",
+        "${",
+        "operator",
+        "profile",
+        "base_url",
+        "60s",
+        "10%",
+        "010",
+        "1:30",
+        "yes",
+        "null",
+        "true",
+        "-1",
+        ".nan",
+        "1e999",
+        "&",
+        "*",
+        "!",
+        "<<",
+        "?",
+        "|",
+        ">",
+        "-",
+        ":",
+        ",",
+        "[",
+        "]",
+        "{",
+        "}",
+        "'",
+        '"',
+        "#",
+        "%",
+        "@",
+        "https://x",
+        "fact",
+        "models",
+    ]
 )
 SPACES = st.sampled_from(["", " ", "\n", "\n  ", "\n    ", ": ", "\t"])
 TEXTS = st.lists(st.tuples(WORDS, SPACES), max_size=40).map(
@@ -34,10 +83,13 @@ QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthC
 
 def loads_or_refuses(source: Path | dict[str, object], profiles: dict[str, Profile]) -> None:
     try:
-        assert isinstance(load_policy(source, environ={"KEY": "60s"}, profiles=profiles), Policy)
-    except ConfigurationError as error:
-        assert error.problems
-        assert len(str(error)) <= 2000
+        load_policy(source, environ={"KEY": "60s"}, profiles=profiles)
+    except ConfigurationError as refused:
+        error = refused
+    else:
+        return
+    assert error.problems
+    assert len(str(error)) <= 2000
 
 
 @QUICK
@@ -68,8 +120,27 @@ def test_any_mapping_is_a_policy_or_a_configuration_error(
 @QUICK
 @given(
     setting=st.sampled_from(
-        "chain extends deadline timeouts retry max_attempts breaker requires residency transfer mid_stream hedge traffic "
-        "shadow on_content_filter on_invalid_output params prompts budget".split()
+        [
+            "chain",
+            "extends",
+            "deadline",
+            "timeouts",
+            "retry",
+            "max_attempts",
+            "breaker",
+            "requires",
+            "residency",
+            "transfer",
+            "mid_stream",
+            "hedge",
+            "traffic",
+            "shadow",
+            "on_content_filter",
+            "on_invalid_output",
+            "params",
+            "prompts",
+            "budget",
+        ]
     ),
     value=TREES,
 )
@@ -89,7 +160,7 @@ def test_the_models_load_without_what_reads_files_or_sockets() -> None:
     code = (
         "import sys, multimodel.config.policy, multimodel.config\n"
         "heavy = {'yaml', 'httpx2', 'tenacity', 'structlog', 'difflib', 'multimodel.config.load'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)))"
+        "assert not heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -153,7 +153,7 @@ def test_a_variable_inside_a_longer_text_is_a_mistake(mistakes: Callable[..., li
         "off: [{target: '${NAME}'}]",
     ],
 )
-@pytest.mark.parametrize("value", [CANARY, f"{CANARY}:x", f"ä{CANARY}"])
+@pytest.mark.parametrize("value", [f"{CANARY}/x", f"{CANARY}:x", f"ä{CANARY}"])
 def test_what_a_variable_holds_is_never_quoted(load: Load, line: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(f"{line}\n{LEAST}\n", NAME=value)

@@ -51,17 +51,19 @@ def test_the_fingerprint_is_the_beginning_of_the_hash() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", " key", "key ", "ke\ny", "schlüssel", "k\x00y", "k\ty", "“key”"])
 def test_what_no_header_can_carry_is_no_key(text: str) -> None:
-    with pytest.raises(MistakeError) as caught:
+    with pytest.raises(MistakeError, match="the key is"):
         Secret(text)
-    assert text.strip() == "" or text not in str(caught.value)
 
 
 @given(st.text(min_size=1))
 def test_a_key_is_taken_or_refused_and_never_quoted(text: str) -> None:
     try:
-        assert Secret(CANARY + text).reveal().isprintable()
+        made = Secret(CANARY + text)
     except MistakeError as error:
-        assert CANARY not in "".join(traceback.format_exception(error))
+        told = "".join(traceback.format_exception(error))
+    else:
+        told = repr(made)
+    assert CANARY not in told
 
 
 def test_pydantic_takes_text_or_a_secret_and_nothing_else() -> None:

@@ -227,8 +227,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def _load(source: PolicySource, profiles: Mapping[str, Profile]) -> Policy:
-    if isinstance(source, Policy):
-        return source
     if source is None:
         source = find_policy(os.environ, Path.cwd())
         if source is None:

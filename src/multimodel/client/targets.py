@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..config import ChainMember, Params, Policy, Route
+from ..config import ChainMember, MistakeError, Params, Policy, Route
 from ..config.provider import key_of, place_of, profile_of
 from ..engine.settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
@@ -99,14 +99,17 @@ class Accounts:
         profile = profile_of(name, config, self._profiles)
         if profile is None:
             raise ConfigurationError(f"unknown provider `{name}`")
-        key = key_of(config, profile, self._environ)
+        key, why_not = None, None
+        try:
+            key = key_of(config, profile, self._environ)
+        except MistakeError as mistake:
+            why_not = mistake.message
         place = place_of(config, profile)
         options = config.adapter_options
         if profile.adapter == "local":
             options.setdefault("archive", default_archive(self._environ))
         setup = ProviderSetup(name, profile, place.base_url, place.wire, key, options)
-        why_not = None
-        if key is None and profile.key and profile.key_required and config.base_url is None:
+        if why_not is None and key is None and profile.key and profile.key_required and config.base_url is None:
             why_not = f"no key: `{profile.key[0]}` is not set"
         given = self._given.get(name)
         return Account(

@@ -110,7 +110,9 @@ class _Loader:
         self.origin = document.origin
         self.tree = document.value
         self.problems = list(document.problems)
-        self.pruned: set[Path] = set(document.untrusted)
+        self.untrusted = document.untrusted
+        self.touched: set[Path] = set()
+        self.touch(document.untrusted)
 
     def load(self) -> Policy:
         if not isinstance(self.tree, dict):
@@ -120,6 +122,7 @@ class _Loader:
                 self.tell([Mistake((), what, hint)])
             raise self.refusal()
         names = Names(_names(self.tree.get("providers")), _names(self.tree.get("routes")))
+        self.prune(self.untrusted)
         self.fill_variables()
         policy = self.validated()
         if policy is not None:
@@ -132,6 +135,7 @@ class _Loader:
 
     def fill_variables(self) -> None:
         variables: dict[Path, str] = dict(self.origin.variables)
+        unset: list[Path] = []
         for path, value in list(walk(self.tree)):
             if not isinstance(value, str):
                 continue
@@ -139,18 +143,19 @@ class _Loader:
                 filled = fill(value, self.environ)
             except MistakeError as mistake:
                 self.tell([Mistake(path, mistake.message, mistake.hint)])
-                self.pruned.add(path)
+                self.touch([path])
+                unset.append(path)
                 continue
             if isinstance(filled, VariableText):
                 variables[path] = filled.variable
                 _replace(self.tree, path, filled)
+        self.prune(unset)
         self.origin = replace(self.origin, variables=variables)
 
     def validated(self) -> Policy | None:
         """Validate; take out what is wrong and validate again, until the rest is a policy of its own."""
         from pydantic import ValidationError
 
-        self.prune(self.pruned)
         context = {"origin": self.origin, "written": self.folder is not None, "folder": self.folder}
         while True:
             try:
@@ -158,15 +163,16 @@ class _Loader:
             except ValidationError as error:
                 found = list(mistakes(error, self.tree, Policy))
             self.tell(found)
-            self.pruned.update(mistake.path for mistake in found)
-            if not self.prune([mistake.path for mistake in found]):
+            paths = [mistake.path for mistake in found]
+            self.touch(paths)
+            if not self.prune(paths):
                 return None
 
     def prune(self, paths: Iterable[Path]) -> bool:
         """Take what is wrong out of the tree; False when all of the tree is."""
         gone: set[Path] = set()
         for path in paths:
-            if any(path[: len(above)] == above for above in gone):
+            if any(path[:length] in gone for length in range(1, len(path) + 1)):
                 continue
             removed = _remove(self.tree, path)
             if not removed:
@@ -174,13 +180,13 @@ class _Loader:
             gone.add(removed)
         return True
 
-    def follows(self, path: Path) -> bool:
-        """Whether a mistake is only there because something below it, or it itself, was taken out."""
-        return any(pruned[: len(path)] == path for pruned in self.pruned)
+    def touch(self, paths: Iterable[Path]) -> None:
+        """Remember what is wrong, and all that holds it: what is told of those later only follows from it."""
+        self.touched.update(path[:length] for path in paths for length in range(len(path) + 1))
 
     def tell(self, found: Iterable[Mistake]) -> None:
         for mistake in found:
-            if not self.follows(mistake.path):
+            if mistake.path not in self.touched:
                 problem = self.origin.problem(
                     "error", mistake.path, mistake.message, mistake.hint, at_key=mistake.at_key
                 )

@@ -35,7 +35,7 @@ def extended(routes: Mapping[str, Route]) -> Iterator[Mistake]:
     told: set[str] = set()
     for name in routes:
         line = _ancestry(name, routes)
-        if line[-1] in line[:-1]:
+        if line.index(line[-1]) < len(line) - 1:
             cycle = line[line.index(line[-1]) :]
             if told.isdisjoint(cycle):
                 told.update(cycle)
@@ -49,11 +49,12 @@ def extended(routes: Mapping[str, Route]) -> Iterator[Mistake]:
 
 def _ancestry(name: str, routes: Mapping[str, Route]) -> list[str]:
     """Follow ``extends`` from a route upwards; ends with a name that is in it already if there is a cycle."""
-    line = [name]
+    line, seen = [name], {name}
     while (parent := routes[line[-1]].extends) is not None and parent in routes:
         line.append(parent)
-        if parent in line[:-1]:
+        if parent in seen:
             break
+        seen.add(parent)
     return line
 
 

@@ -9,7 +9,7 @@ from .problems import MistakeError, shown
 
 __all__ = ["format_duration", "parse_duration", "parse_money", "parse_percentage"]
 
-NUMBER = r"\d{1,12}(?:\.\d{1,350})?"
+NUMBER = r"\d{1,15}(?:\.\d{1,350})?"
 DURATION = rf"^{NUMBER}(?:ms|s|m|h|d)$"
 PERCENTAGE = rf"^{NUMBER}%$"
 MONEY = rf"^{NUMBER} USD$"
