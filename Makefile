@@ -17,7 +17,7 @@ check: lint types wheel test  ## everything that CI runs
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m multimodel.providers.catalogue --check
+	$(BIN)/python tools/catalogue.py --check
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy

@@ -39,7 +39,9 @@ def main() -> None:
     detected = dead[10:]
     for name, times in (("healthy", healthy), ("dead, all calls", dead), ("dead, after 10 calls", detected)):
         cuts = statistics.quantiles(times, n=100)
-        print(f"{name:<22} p50 {1000 * cuts[49]:.2f} ms   p99 {1000 * cuts[98]:.2f} ms   max {1000 * max(times):.1f} ms")
+        print(
+            f"{name:<22} p50 {1000 * cuts[49]:.2f} ms   p99 {1000 * cuts[98]:.2f} ms   max {1000 * max(times):.1f} ms"
+        )
 
 
 if __name__ == "__main__":

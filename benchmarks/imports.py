@@ -27,7 +27,9 @@ def main() -> None:
     print(f"{'statement':<32}{'median ms':>10}{'less bare':>10}{'modules':>9}")
     for name, statement in STATEMENTS.items():
         code = f"import sys\nbefore = set(sys.modules)\n{statement}\nprint(len(set(sys.modules) - before))"
-        modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+        modules = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
         median = statistics.median(times[name])
         print(f"{name:<32}{1000 * median:>10.0f}{1000 * (median - bare):>10.0f}{modules:>9}")
     client = statistics.median(times["from multimodel import Client"]) - bare

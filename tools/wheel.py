@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LARGEST = 1_000_000
 SMOKE = """
 import multimodel, sys
 assert not any(name in sys.modules for name in ("pydantic", "httpx2", "yaml")), "the front door is heavy"
@@ -39,7 +40,7 @@ def main() -> None:
         wanted = ("multimodel/py.typed", "multimodel/providers/profiles/dashscope.yaml")
         missing = [name for name in wanted if name not in names]
         unwanted = [name for name in names if name.endswith(".pth") or name.startswith("tests/")]
-        if missing or unwanted or wheel.stat().st_size > 1_000_000:
+        if missing or unwanted or wheel.stat().st_size > LARGEST:
             sys.exit(f"{wheel.name}: missing {missing}, unwanted {unwanted}, {wheel.stat().st_size} bytes")
         venv.create(folder / "empty", with_pip=True)
         python = folder / "empty" / "bin" / "python"

@@ -41,7 +41,7 @@ class Core:
     def __init__(self, policy: PolicySource, providers: Mapping[str, Provider] | None) -> None:
         given = dict(providers or {})
         bare = {name: _bare_profile(name) for name in given}
-        profiles: Mapping[str, Profile] = ChainMap(bare, catalogue(os.environ))
+        profiles: Mapping[str, Profile] = ChainMap(bare, catalogue(os.environ))  # type: ignore[arg-type]  # it is only read
         self.policy = _load(policy, profiles)
         self.profiles = profiles
         self.accounts = Accounts(self.policy, profiles, os.environ, given)

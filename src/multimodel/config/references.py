@@ -157,7 +157,7 @@ class _References:
                     yield Mistake(("routes", name, "chain", index), mistake.message, hint)
 
     def known_provider(self, name: str, path: Path) -> Iterator[Mistake]:
-        known = {**dict.fromkeys(self.names.providers), **self.profiles}
+        known = [*self.names.providers, *self.profiles]  # names only: no profile is read for them
         if name not in known:
             yield Mistake(path, f"unknown provider {self.policy.origin.shown(path, name)}", did_you_mean(name, known))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -38,6 +37,8 @@ class AsyncioDriver(Driver):
                 start = step.do
                 if not isinstance(start, Start):
                     if step.wake is not None:
+                        import asyncio
+
                         await asyncio.sleep(max(0.0, step.wake - now()))
                     step = self._send(Woke(now()))
                     continue

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
@@ -25,6 +23,9 @@ def async_stream(provider: Any) -> Callable[[Attempt], AsyncIterator[AnswerEvent
 
 
 def _blocking(provider: Any, attempt: Attempt) -> Generator[AnswerEvent, None, None]:
+    import asyncio
+    import threading
+
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="multimodel-derived", daemon=True)
     thread.start()
@@ -54,8 +55,10 @@ def _blocking(provider: Any, attempt: Attempt) -> Generator[AnswerEvent, None, N
 
 
 async def _asynchronous(provider: Any, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+    import asyncio
+
     events = await asyncio.to_thread(provider.stream, attempt)
-    step: asyncio.Task[AnswerEvent | None] | None = None
+    step: asyncio.Future[AnswerEvent | None] | None = None
     try:
         while True:
             step = asyncio.ensure_future(asyncio.to_thread(next, events, None))

@@ -22,7 +22,11 @@ class _Data(BaseModel):
 
 
 class Fact(_Data):
-    """Where a fact comes from. A fact without a source and a date is left out of the catalogue."""
+    """Where a fact comes from. A fact without a source and a date is left out of the catalogue.
+
+    :ivar source: an address, or what else finds it again.
+    :ivar date: the day that the source bears; the day it was read, if it bears none.
+    """
 
     source: str
     date: date
@@ -34,8 +38,9 @@ class Endpoint(_Data):
     :ivar url: scheme and host, without the protocol's path.
     :ivar workspace_url: the same for a workspace; ``{workspace}`` is replaced.
     :ivar aliases: other names of the region.
-    :ivar stored_in: where data is stored; None is unknown.
-    :ivar inference_in: where inference runs; None is unknown.
+    :ivar stored_in: where data is stored, ISO 3166 codes; None is unknown.
+    :ivar inference_in: where inference may run, all of it: ISO 3166 codes, ``EU``, or the vendor's own words, which
+        no rule about places allows (``international``, ``global``); None is unknown.
     """
 
     url: str | None = None
@@ -102,6 +107,7 @@ class ModelFacts(_Data):
     :ivar native_path: which of DashScope's native paths serves it.
     :ivar quirks: named deviations for this model, over the profile's.
     :ivar retired: when it stops, or stopped, answering.
+    :ivar sources: where single fields come from, by their names, if not from ``fact``.
     """
 
     author: str | None = None
@@ -121,6 +127,7 @@ class ModelFacts(_Data):
     retired: date | None = None
     replaced_by: str | None = None
     remark: str | None = None
+    sources: dict[str, Fact] = Field(default_factory=dict)
     fact: Fact
 
 
@@ -136,6 +143,8 @@ class Profile(_Data):
     :ivar region: the endpoint used unless the policy says otherwise.
     :ivar default_model: the model of the built-in default chain.
     :ivar otel: the value of ``gen_ai.provider.name``.
+    :ivar errors: the vendor's error table; the first row that matches holds.
+    :ivar sources: where single fields come from, by their names, if not from ``fact``.
     """
 
     name: str = Slug
@@ -156,6 +165,7 @@ class Profile(_Data):
     errors: tuple[ErrorRow, ...] = ()
     models: dict[str, ModelFacts] = Field(default_factory=dict)
     remark: str | None = None
+    sources: dict[str, Fact] = Field(default_factory=dict)
     fact: Fact
 
     @model_validator(mode="after")

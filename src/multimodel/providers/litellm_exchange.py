@@ -1,0 +1,215 @@
+"""One request through litellm and its answer, without the I/O: limits, phases, events, and what each failure means.
+
+litellm writes what a vendor left out: a finish reason at the end of a stream that was cut, and token counts of its
+own. Neither is passed on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal
+
+from ..errors import CallError, error_for
+from ..types import (
+    AnswerEvent,
+    Attempt,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from ..wire import Dialect
+from .litellm_errors import failure
+
+__all__ = ["Exchange"]
+
+_AFTER_TERMINAL = 0.25
+_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_FAILED = frozenset({"error", "network_error", "malformed_response", "abort", "insufficient_system_resource"})
+"""Reasons of vendors (Cohere, Zhipu, Gemini, vLLM, DeepSeek) that litellm calls `stop`: the answer is not whole."""
+_REQUEST_IDS = ("llm_provider-x-request-id", "llm_provider-request-id", "llm_provider-apim-request-id")
+
+
+class Exchange:
+    """The state of one attempt. Use it as a context manager around every wait on litellm."""
+
+    def __init__(self, attempt: Attempt, dialect: Dialect) -> None:
+        self._attempt = attempt
+        self._dialect = dialect
+        limits = attempt.limits
+        self._limit = min(limits.first_content if attempt.stream else limits.whole, limits.deadline)
+        self._phase: Literal["waiting", "reading", "draining", "over"] = "waiting"
+        self._content = False
+        self._answer: Any = None
+        self._reason: FinishReason = "stop"
+        self._usage: Usage | None = None
+        self._model: str | None = None
+        self._calls: dict[int, bool] = {}  # by index: whether its name was handed out
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be read."""
+        return self._phase == "over"
+
+    @property
+    def left(self) -> float:
+        """Seconds until the present limit."""
+        return self._limit - self._attempt.now()
+
+    def read_limit(self) -> Any:
+        """Return litellm's own time-outs: an upper bound for each read, in whole seconds.
+
+        litellm keeps one client for each value of it, so it must not differ from call to call.
+        """
+        import httpx
+
+        limits, now = self._attempt.limits, self._attempt.now()
+        seconds = max(limits.first_content - now, limits.idle) if self._attempt.stream else limits.whole - now
+        return httpx.Timeout(float(max(1, math.ceil(seconds))), connect=limits.connect)
+
+    def opened(self, answer: Any) -> Iterator[AnswerEvent]:
+        """Take what litellm returned: a stream, or a whole answer, whose events are yielded."""
+        self._answer = answer
+        self._phase = "reading"
+        if self._attempt.stream:
+            return
+        choice = answer.choices[0]
+        message = choice.message
+        self._model = answer.model
+        self._usage = _usage(getattr(answer, "usage", None))
+        if reasoning := getattr(message, "reasoning_content", None):
+            yield ReasoningDelta(reasoning)
+        if message.content:
+            yield TextDelta(message.content)
+        for index, call in enumerate(message.tool_calls or ()):
+            yield ToolCallDelta(index, call.id, call.function.name, call.function.arguments or "")
+        fields = getattr(choice, "provider_specific_fields", None) or {}
+        self._take_reason(fields.get("native_finish_reason") or choice.finish_reason, choice.finish_reason)
+        yield self._finished()
+
+    def feed(self, chunk: Any) -> Iterator[AnswerEvent]:
+        """Take the next chunk, None at the end of the stream; yield the events it holds."""
+        if chunk is None:
+            if self._phase == "reading":
+                raise error_for("truncated_stream", "the answer ended without a finish reason")
+            yield self._finished()
+            return
+        self._model = _hidden(chunk).get("provider_response_model") or self._model or chunk.model
+        if getattr(chunk, "usage", None) is not None:
+            self._usage = _usage(chunk.usage)
+        content = False
+        for choice in chunk.choices[:1]:
+            for event in self._events(choice.delta):
+                content = True
+                yield event
+            if choice.finish_reason and self._phase == "reading":
+                self._terminal(choice.finish_reason)
+        if self._phase == "draining":
+            return
+        if content:
+            self._content = True
+            self._wait(self._attempt.limits.idle)
+
+    def _events(self, delta: Any) -> Iterator[AnswerEvent]:
+        if reasoning := getattr(delta, "reasoning_content", None):
+            yield ReasoningDelta(reasoning)
+        if delta.content:
+            yield TextDelta(delta.content)
+        for call in delta.tool_calls or ():
+            index, name, arguments = call.index or 0, call.function.name or None, call.function.arguments or ""
+            if index not in self._calls:
+                self._calls[index] = name is not None
+                yield ToolCallDelta(index, call.id or None, name, arguments)
+                continue
+            new = None if self._calls[index] else name
+            self._calls[index] = self._calls[index] or name is not None
+            if new or arguments:
+                yield ToolCallDelta(index, None, new, arguments)
+
+    def _terminal(self, reason: str) -> None:
+        """Take litellm's finish reason, if the vendor gave one."""
+        answer = self._answer
+        given = getattr(answer, "received_finish_reason", None) or getattr(answer, "intermittent_finish_reason", None)
+        if given is None:
+            raise error_for("truncated_stream", "the answer ended without a finish reason")
+        self._take_reason(given, reason)
+        self._phase = "draining"
+        self._wait(_AFTER_TERMINAL)
+
+    def _take_reason(self, given: str, mapped: str) -> None:
+        if given.lower() in _FAILED:
+            raise error_for("server_error", "the vendor broke the answer off", code=given[:100])
+        reason = _REASONS.get(mapped)
+        if reason is None:
+            raise error_for("invalid_response", "the answer ended for an unknown reason", code=given[:100])
+        self._reason = reason
+
+    def _finished(self) -> Finished:
+        self._phase = "over"
+        answer = self._answer
+        chunks = getattr(answer, "chunks", None)
+        if chunks is not None and not any(getattr(chunk, "usage", None) for chunk in chunks):
+            self._usage = None  # what litellm counted itself
+        return Finished(self._reason, self._usage, self._model, _request_id(answer))
+
+    def _wait(self, seconds: float) -> None:
+        self._limit = min(self._attempt.now() + seconds, self._attempt.limits.deadline)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        if self._phase == "draining":
+            return True  # the answer is whole: what breaks afterwards changes nothing
+        failed = failure(error, self._late, self._dialect, answering=self._phase == "reading")
+        if failed is error:
+            return False
+        raise failed from None
+
+    def _late(self) -> CallError:
+        attempt = self._attempt
+        if attempt.now() >= attempt.limits.deadline:
+            return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
+        if self._content:
+            return error_for("timeout.idle", f"no content for {attempt.limits.idle:g} s")
+        if attempt.stream:
+            return error_for("timeout.first", "no content in time")
+        return error_for("timeout.whole", "no whole answer in time")
+
+
+def _usage(given: Any) -> Usage | None:
+    """Tokens as the vendor reports them; litellm writes zeros where a whole answer has none."""
+    if given is None or not given.total_tokens:
+        return None
+    read, written = given.prompt_tokens_details, given.completion_tokens_details
+    return Usage(
+        input_tokens=given.prompt_tokens,
+        output_tokens=given.completion_tokens,
+        total_tokens=given.total_tokens,
+        cached_tokens=read.cached_tokens if read is not None else None,
+        reasoning_tokens=written.reasoning_tokens if written is not None else None,
+    )
+
+
+def _hidden(answer: Any) -> Mapping[str, Any]:
+    """What litellm knows beside an answer or a chunk."""
+    return getattr(answer, "_hidden_params", None) or {}
+
+
+def _request_id(answer: Any) -> str | None:
+    headers = _hidden(answer).get("additional_headers") or {}
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)

@@ -1,0 +1,107 @@
+"""Waiting for litellm until an instant: its own time-out starts anew with every read, so bytes that trickle pass it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar
+
+__all__ = ["LateError", "Reader", "within"]
+
+T = TypeVar("T")
+
+
+class LateError(Exception):
+    """The time for one step is over."""
+
+
+async def within(seconds: float, step: Callable[[], Awaitable[T]]) -> T:
+    """Await one step of litellm.
+
+    :raises LateError: after ``seconds``; the step is cancelled.
+    """
+    if seconds <= 0:
+        raise LateError
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await step()
+    except TimeoutError:
+        if limit.expired():
+            raise LateError from None
+        raise
+
+
+class Reader:
+    """litellm's blocking answer, read on a thread of its own, so that a wait can be given up.
+
+    A step that was given up ends by litellm's time-out; the answer is then closed on that thread.
+    """
+
+    def __init__(self) -> None:
+        self.answer: Any = None
+        self._steps: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        self._busy = False
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name="multimodel-litellm", daemon=True)
+        self._thread.start()
+
+    def open(self, call: Callable[[], Any], seconds: float) -> None:
+        """Call litellm; ``answer`` is then a stream or a whole answer.
+
+        :raises LateError: after ``seconds``.
+        """
+
+        def step() -> None:
+            self.answer = call()
+
+        self._wait(step, seconds)
+
+    def read(self, seconds: float) -> Any:
+        """Return the next chunk, or None at the end.
+
+        :raises LateError: after ``seconds``.
+        """
+        return self._wait(lambda: next(self.answer, None), seconds)
+
+    def _wait(self, step: Callable[[], Any], seconds: float) -> Any:
+        if seconds <= 0:
+            raise LateError
+        done: Future[Any] = Future()
+        self._busy = True
+        self._steps.put((step, done))
+        try:
+            error = done.exception(seconds)
+        except TimeoutError:
+            raise LateError from None
+        self._busy = False
+        if error is not None:
+            raise error
+        return done.result()
+
+    def _run(self) -> None:
+        while (item := self._steps.get()) is not None:
+            step, done = item
+            try:
+                done.set_result(step())
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the caller gets it
+                done.set_exception(error)
+        stream = getattr(self.answer, "completion_stream", None)
+        close = getattr(self.answer, "close", None) or getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._steps.put(None)
+        if not self._busy:
+            self._thread.join()

@@ -1,0 +1,68 @@
+"""What crosses the public surface: messages, tools, answers, stream events, reports.
+
+Requests and answers are frozen pydantic models: they are validated once, at the edge, and can be shared
+between threads. Stream events are slotted dataclasses, and reports frozen ones.
+"""
+
+from __future__ import annotations
+
+from .answers import AttemptReason, AttemptRecord, Completion, FinishReason, Report, Skip, Target, Usage
+from .attempt import Attempt, Limits
+from .events import AnswerEvent, Finished, ReasoningDelta, Restarted, StreamEvent, Switched, TextDelta, ToolCallDelta
+from .messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    MessageInput,
+    Messages,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResultPart,
+    VideoPart,
+)
+from .request import NamedTool, ReasoningEffort, Request, ResponseFormat, Tool, ToolChoice, ToolInput
+
+__all__ = [
+    "AnswerEvent",
+    "Attempt",
+    "AttemptReason",
+    "AttemptRecord",
+    "AudioPart",
+    "Completion",
+    "FilePart",
+    "FinishReason",
+    "Finished",
+    "ImagePart",
+    "Limits",
+    "Message",
+    "MessageInput",
+    "Messages",
+    "NamedTool",
+    "Part",
+    "ReasoningDelta",
+    "ReasoningEffort",
+    "ReasoningPart",
+    "Report",
+    "Request",
+    "ResponseFormat",
+    "Restarted",
+    "Role",
+    "Skip",
+    "StreamEvent",
+    "Switched",
+    "Target",
+    "TextDelta",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolInput",
+    "ToolResultPart",
+    "Usage",
+    "VideoPart",
+]

@@ -1,0 +1,53 @@
+"""One attempt, as an adapter sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .request import Request
+
+__all__ = [
+    "Attempt",
+    "Limits",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one attempt may take. Instants are on the clock ``now``.
+
+    :ivar connect: seconds to get a connection, TLS included.
+    :ivar first_content: instant by which the first content must have come.
+    :ivar idle: seconds between two contents.
+    :ivar whole: instant by which a whole body must have come (with ``transfer: whole``).
+    :ivar deadline: instant at which the call ends, whatever happens.
+    """
+
+    connect: float
+    first_content: float
+    idle: float
+    whole: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to put on the wire.
+
+    :ivar request: what to ask; the defaults of route and target are already in it.
+    :ivar model: the vendor's name of the model.
+    :ivar stream: whether the answer should come as a stream.
+    :ivar limits: see :class:`Limits`.
+    :ivar now: the clock that the limits are measured on.
+    :ivar note: call it with one sentence to put a remark into the report.
+    :ivar path: which of the vendor's paths to use, when the catalogue's choice turned out wrong.
+    """
+
+    request: Request
+    model: str
+    stream: bool
+    limits: Limits
+    now: Callable[[], float]
+    note: Callable[[str], None] = field(default=lambda _text: None)
+    path: str | None = None
