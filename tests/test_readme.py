@@ -43,7 +43,9 @@ def test_the_readme_has_its_four_blocks():
 
 @pytest.mark.parametrize("name", ["Call", "Stream", "Leave a vendor"])
 def test_a_block_runs(name: str, offline, capsys):
-    exec(compile(BLOCKS[name], f"README.md, {name}", "exec"), {"__name__": "__main__"})
+    namespace: dict = {"__name__": "__main__"}
+    exec(compile(BLOCKS[name], f"README.md, {name}", "exec"), namespace)
+    namespace["client"].close()
     assert "single vendor" in capsys.readouterr().out or name == "Leave a vendor"
 
 

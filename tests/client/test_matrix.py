@@ -37,16 +37,16 @@ def policy():
                 "local": {"archive": str(weights())},
             },
             "routes": {
-                "dashscope native": {"chain": ["native:qwen-plus"]},
-                "dashscope compatible": {"chain": ["compatible:qwen-plus"]},
+                "dashscope-native": {"chain": ["native:qwen-plus"]},
+                "dashscope-compatible": {"chain": ["compatible:qwen-plus"]},
                 "openai-shaped": {"chain": ["house:our-model"]},
                 "litellm": {"chain": ["litellm:openai/gpt-4o-mini"]},
-                "local weights": {"chain": [f"local:{WEIGHTS}"]},
+                "local-weights": {"chain": [f"local:{WEIGHTS}"]},
             },
         }
 
 
-ROUTES = ["dashscope native", "dashscope compatible", "openai-shaped", "litellm", "local weights"]
+ROUTES = ["dashscope-native", "dashscope-compatible", "openai-shaped", "litellm", "local-weights"]
 OPTIONS = {"max_tokens": 16, "temperature": 0, "seed": 1}
 
 
@@ -92,7 +92,7 @@ def test_the_same_code_is_answered_by_every_kind_of_vendor(policy, route: str, w
         f"\n| {route} | {way} | {answer.text[:44]!r} "
         f"| {usage.input_tokens}+{usage.output_tokens}={usage.total_tokens} | {answer.finish_reason} |"
     )
-    if route == "local weights":
+    if route == "local-weights":
         assert "Paris" in answer.text
         assert answer.usage.cost == 0.0
     else:

@@ -24,9 +24,9 @@ from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from ..types import Target
 from .targets import Accounts, Planned, default_archive, plan_route
-from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
+from .views import ExplainedTarget, Explanation, Impact, State, Status, TargetStatus
 
-__all__ = ["Core", "PolicySource"]
+__all__ = ["Core", "PolicySource", "local_models"]
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
 _OffKind = Literal["operator", "author", "provider", "target"]
@@ -153,7 +153,7 @@ class Core:
         self, name: str, *, reason: str, until: datetime | timedelta | None, by: str | None, weights: bool
     ) -> tuple[str, ...]:
         """Switch off; return the routes that have no target left."""
-        kind: _OffKind = "author" if weights else self._kind_of(name)
+        kind = self._kind_of(name, weights=weights)
         moment = datetime.now(UTC)
         end = moment + until if isinstance(until, timedelta) else until
         entry = OffEntry.model_validate(
@@ -162,6 +162,20 @@ class Core:
         with self.lock:
             self.switches.throw(entry)
         return self.stranded()
+
+    def impact(self, name: str, *, weights: bool) -> Impact:
+        """Say what ``off`` would do now, and change nothing."""
+        kind = self._kind_of(name, weights=weights)
+        entry, moment = OffEntry.model_validate({kind: name}), datetime.now(UTC)
+        stops: dict[Target, None] = {}
+        stranded = []
+        for route in self.policy.routes:
+            live = [planned.plan for planned in self.chain(route) if self.obstacle(planned, frozenset()) is None]
+            stopped = [plan for plan in live if entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment)]
+            stops.update(dict.fromkeys(plan.target for plan in stopped))
+            if stopped and len(stopped) == len(live):
+                stranded.append(route)
+        return Impact(kind, tuple(stops), tuple(stranded))
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.
@@ -190,22 +204,26 @@ class Core:
             if all(self.obstacle(planned, frozenset()) is not None for planned in self.chain(name))
         )
 
-    def _kind_of(self, name: str) -> _OffKind:
-        """Look a name up as operator, author, provider, target, in this order."""
+    def _kind_of(self, name: str, *, weights: bool) -> _OffKind:
+        """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
         targets = [planned.plan.target for route in self.policy.routes for planned in self.chain(route)]
-        looks: tuple[tuple[_OffKind, set[str]], ...] = (
-            ("operator", {target.operator for target in targets if target.operator}),
-            ("author", {target.author for target in targets if target.author}),
-            ("provider", {target.provider for target in targets}),
-            ("target", {str(target) for target in targets}),
-        )
-        for kind, names in looks:
+        looks: dict[_OffKind, set[str]] = {
+            "operator": {target.operator for target in targets if target.operator},
+            "author": {target.author for target in targets if target.author},
+            "provider": {target.provider for target in targets},
+            "target": {str(target) for target in targets},
+        }
+        if weights:
+            looks = {"author": looks["author"]}
+        for kind, names in looks.items():
             if name in names:
                 return kind
-        known = sorted(set().union(*(names for _, names in looks)))
+        known = sorted(set().union(*looks.values()))
+        *others, last = looks
+        words = f"{', '.join(others)} or {last}" if others else last
         raise ConfigurationError(
-            f"`{name[:100]}` is no operator, author, provider or target of this policy",
-            hint=did_you_mean(name, known) or f"known are {', '.join(known[:16])}",
+            f"`{name[:100]}` is no {words} of this policy",
+            hint=did_you_mean(name, known) or f"known are {', '.join(known[:16]) or 'none'}",
         )
 
     def after_fork(self) -> None:
@@ -230,13 +248,14 @@ def _load(source: PolicySource, profiles: Mapping[str, Profile]) -> Policy:
     if source is None:
         source = find_policy(os.environ, Path.cwd())
         if source is None:
-            return default_policy(os.environ, profiles, _local_models(profiles))
+            return default_policy(os.environ, profiles, local_models(profiles))
     if isinstance(source, os.PathLike):
         source = Path(source)
     return load_policy(source, environ=os.environ, profiles=profiles)
 
 
-def _local_models(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
+def local_models(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
+    """Return the names of the local weights that are there, best first."""
     from ..providers.local import LocalProvider
 
     setup = ProviderSetup("local", profiles["local"], options={"archive": default_archive(os.environ)})

@@ -10,7 +10,7 @@ from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, End, Event, Start, Step, run
 from ..engine.settings import TargetPlan
-from ..errors import ConfigurationError, PolicyDeniedError
+from ..errors import ConfigurationError, PolicyDeniedError, StreamInterruptedError
 from ..observe import emit
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, Attempt, Completion, Report, Usage
@@ -99,6 +99,8 @@ class Running:
             raise RuntimeError("the call has not ended")
         self._log(end.report)
         if end.error is not None:
+            if isinstance(end.error, StreamInterruptedError):
+                end.error.partial = self.transcript.text
             raise end.error
         if finished is None or end.plan is None:
             raise RuntimeError("an answer without a terminal event")

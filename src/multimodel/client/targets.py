@@ -67,6 +67,7 @@ class Accounts:
     """The providers of a policy, each built once.
 
     :param given: ready adapters by provider name, as tests hand them in.
+    :ivar progress: called with a model and a stage while local weights are loaded; set it before the first call.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Accounts:
         self._environ = environ
         self._given = given
         self._known: dict[str, Account] = {}
+        self.progress: Callable[[str, str], None] | None = None
 
     def __getitem__(self, name: str) -> Account:
         account = self._known.get(name)
@@ -105,9 +107,13 @@ class Accounts:
         except MistakeError as mistake:
             why_not = mistake.message
         place = place_of(config, profile)
+        if config.base_url is not None:
+            profile = profile.elsewhere()
         options = config.adapter_options
         if profile.adapter == "local":
             options.setdefault("archive", default_archive(self._environ))
+            if self.progress is not None:
+                options["progress"] = self.progress
         setup = ProviderSetup(name, profile, place.base_url, place.wire, key, options)
         if why_not is None and key is None and profile.key and profile.key_required and config.base_url is None:
             why_not = f"no key: `{profile.key[0]}` is not set"
@@ -117,7 +123,7 @@ class Accounts:
             profile,
             setup,
             config.operator or profile.operator,
-            place.region,
+            place.region or _region(config.region, profile),
             None if given is not None else why_not,
             partial(_build, adapter, setup),
             given,
@@ -127,6 +133,11 @@ class Accounts:
 def default_archive(environ: Mapping[str, str]) -> Path:
     """Return where local weights are looked for when the policy does not say: ``$MULTIMODEL_ARCHIVE``, ``./archive``."""
     return Path(environ.get("MULTIMODEL_ARCHIVE") or "archive")
+
+
+def _region(name: str | None, profile: Profile) -> str | None:
+    found = profile.endpoint(name) if name is not None else None
+    return found[0] if found is not None else None
 
 
 def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup) -> Provider:
@@ -179,9 +190,10 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         lacks=lacks,
         window=window,
         max_output=facts.max_output if facts else None,
-        jurisdiction=profile.jurisdiction,
+        jurisdiction=profile.jurisdiction if account.operator == profile.operator else None,
     )
-    prices = tuple(price for price in facts.prices if price.region in (None, account.region)) if facts else ()
+    known = facts.prices if facts is not None and account.operator == profile.operator else ()
+    prices = tuple(price for price in known if price.region in (None, account.region))
     return Planned(plan, account, facts, _given(route.params_for(member)), prices, why_not)
 
 

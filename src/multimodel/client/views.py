@@ -8,7 +8,7 @@ from typing import Literal
 from ..config import OffEntry
 from ..types import Target
 
-__all__ = ["ExplainedTarget", "Explanation", "Status", "TargetStatus"]
+__all__ = ["ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,17 @@ class Status:
     switch_file: str | None
     routes: dict[str, tuple[TargetStatus, ...]]
     off: tuple[OffEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What switching a name off would do.
+
+    :ivar kind: what the name means.
+    :ivar stops: the targets that are asked now and would not be any more.
+    :ivar stranded: the routes that would lose their last target.
+    """
+
+    kind: Literal["operator", "author", "provider", "target"]
+    stops: tuple[Target, ...]
+    stranded: tuple[str, ...]

@@ -104,6 +104,8 @@ class HttpProvider:
             own = {**extra.get(self._setup.profile.name, {}), **extra.get(self._setup.name, {})}
             dialect = replace(dialect, extra=own)
         sent = self._codec.encode(attempt.request, attempt.model, dialect, stream=attempt.stream, path=attempt.path)
+        for note in sent.notes:
+            attempt.note(note)
         connect = attempt.limits.connect
         request = httpx2.Request(
             "POST",

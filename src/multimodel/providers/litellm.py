@@ -12,19 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from pydantic_core import from_json
+
 from ..types import AnswerEvent, Attempt
-from ..wire.openai_chat import body
+from ..wire.openai_chat import OpenAIChatCodec
 from .base import ProviderSetup
 from .litellm_exchange import Exchange
 from .litellm_import import load, loaded
 from .litellm_reader import Reader, within
 
 __all__ = ["LiteLLMProvider"]
+
+_CODEC = OpenAIChatCodec()
 
 _blocking: WeakSet[LiteLLMProvider] = WeakSet()
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[LiteLLMProvider]] = WeakKeyDictionary()
@@ -43,31 +48,24 @@ class LiteLLMProvider:
 
     def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
         """Send one request and yield its events; litellm works on a thread of the attempt's own."""
-        return self._stream(*self._exchange(attempt))
-
-    def _stream(self, exchange: Exchange, arguments: dict[str, Any]) -> Generator[AnswerEvent, None, None]:
+        began = attempt.now()
         litellm = load()
         _blocking.add(self)
-        with Reader() as reader:
-            with exchange:
-                reader.open(partial(litellm.completion, timeout=exchange.read_limit(), **arguments), exchange.left)
-            yield from exchange.opened(reader.answer)
-            while not exchange.over:
-                chunk = None
-                with exchange:
-                    chunk = reader.read(exchange.left)
-                yield from exchange.feed(chunk)
+        exchange, arguments = self._exchange(attempt, attempt.now() - began)
+        return _stream(exchange, partial(litellm.completion, **arguments))
 
     def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
         """Send one request on the running event loop and yield its events."""
-        return self._astream(*self._exchange(attempt))
+        return self._astream(attempt)
 
-    async def _astream(self, exchange: Exchange, arguments: dict[str, Any]) -> AsyncGenerator[AnswerEvent, None]:
+    async def _astream(self, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+        began = attempt.now()
         litellm = await loaded()
         _by_loop.setdefault(asyncio.get_running_loop(), WeakSet()).add(self)
+        exchange, arguments = self._exchange(attempt, attempt.now() - began)
+        answer = None
         with exchange:
-            call = partial(litellm.acompletion, timeout=exchange.read_limit(), **arguments)
-            answer = await within(exchange.left, call)
+            answer = await within(exchange.left, partial(litellm.acompletion, **arguments))
         try:
             for event in exchange.opened(answer):
                 yield event
@@ -78,7 +76,7 @@ class LiteLLMProvider:
                 for event in exchange.feed(chunk):
                     yield event
         finally:
-            if hasattr(answer, "aclose"):
+            if attempt.stream:
                 await answer.aclose()
 
     def close(self) -> None:
@@ -96,37 +94,44 @@ class LiteLLMProvider:
             for client in _evicted(of_loop=True):
                 await client.close()
 
-    def _exchange(self, attempt: Attempt) -> tuple[Exchange, dict[str, Any]]:
-        """Also what litellm is called with, but for the time-out. Nothing can be set over the last part."""
-        setup, request = self._setup, attempt.request
-        dialect = setup.profile.dialect(attempt.model)
-        asked = body(request, attempt.model, dialect, stream=attempt.stream)
-        extra: Mapping[str, Any] = {**request.extra.get("litellm", {}), **request.extra.get(setup.name, {})}
-        account = {
-            name: value
-            for name, value in (
-                ("api_key", setup.key.reveal() if setup.key is not None else None),
-                ("api_base", setup.base_url),
-            )
-            if value is not None
-        }
+    def _exchange(self, attempt: Attempt, importing: float) -> tuple[Exchange, dict[str, Any]]:
+        """Return also what litellm is called with. What stands last there cannot be set by anybody."""
+        setup, given = self._setup, attempt.request.extra
+        extra = {**given.get("litellm", {}), **given.get(setup.name, {})}
+        dialect = replace(setup.profile.dialect(attempt.model), extra=extra)
+        sent = _CODEC.encode(attempt.request, attempt.model, dialect, stream=attempt.stream, path=None)
+        for note in sent.notes:
+            attempt.note(note)
+        key = {"api_key": setup.key.reveal()} if setup.key is not None else {}
+        place = {"api_base": setup.base_url} if setup.base_url is not None else {}
+        exchange = Exchange(attempt, dialect, importing)
         arguments = {
             **setup.options,
-            **asked,
-            **extra,
-            **account,
-            "model": attempt.model,
-            "messages": asked["messages"],
+            **from_json(sent.body),
+            **key,
+            **place,
             "stream": attempt.stream,
-            **({"stream_options": {"include_usage": True}} if attempt.stream else {}),
             "max_retries": 0,
             "num_retries": 0,
             "fallbacks": None,
             "context_window_fallback_dict": None,
             "model_list": None,
             "drop_params": False,
+            "timeout": exchange.read_limit(),
         }
-        return Exchange(attempt, dialect), arguments
+        return exchange, arguments
+
+
+def _stream(exchange: Exchange, call: Callable[[], Any]) -> Generator[AnswerEvent, None, None]:
+    with Reader() as reader:
+        with exchange:
+            reader.open(call, exchange.left)
+        yield from exchange.opened(reader.answer)
+        while not exchange.over:
+            chunk = None
+            with exchange:
+                chunk = reader.read(exchange.left)
+            yield from exchange.feed(chunk)
 
 
 def _evicted(*, of_loop: bool) -> Iterator[Any]:

@@ -144,12 +144,14 @@ def _inside(chain: list[BaseException], names: frozenset[str], dialect: Dialect,
         return as_error(fault_from({"error": dict(stated)}), dialect, {})
     if answering and isinstance(root, StopIteration | StopAsyncIteration):
         return error_for("truncated_stream", "the answer ended without a finish reason")
-    if isinstance(root, ValueError | TypeError | LookupError | AttributeError):
+    if isinstance(root, (ValueError, *_BUGS)):
         return error_for("invalid_response", "litellm could not read the answer")
-    kind, message = next(
-        ((kind, message) for name, kind, message in _BY_CLASS if name in names), ("server_error", "the vendor failed")
-    )
-    return error_for(kind, message, detail=str(root))  # type: ignore[arg-type]  # a Kind by construction
+    for name, kind, message in _BY_CLASS:
+        if name in names:
+            return error_for(kind, message, detail=str(root))
+    if answering:
+        return error_for("server_error", "the vendor failed", detail=str(root))
+    return error_for("invalid_response", "litellm could not read the answer", detail=str(root))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -41,13 +41,17 @@ _REQUEST_IDS = ("llm_provider-x-request-id", "llm_provider-request-id", "llm_pro
 
 
 class Exchange:
-    """The state of one attempt. Use it as a context manager around every wait on litellm."""
+    """The state of one attempt. Use it as a context manager around every wait on litellm.
 
-    def __init__(self, attempt: Attempt, dialect: Dialect) -> None:
+    :param importing: seconds that the import of litellm took; the vendor gets them back, the call does not.
+    """
+
+    def __init__(self, attempt: Attempt, dialect: Dialect, importing: float) -> None:
         self._attempt = attempt
         self._dialect = dialect
         limits = attempt.limits
-        self._limit = min(limits.first_content if attempt.stream else limits.whole, limits.deadline)
+        self._first = (limits.first_content if attempt.stream else limits.whole) + importing
+        self._limit = min(self._first, limits.deadline)
         self._phase: Literal["waiting", "reading", "draining", "over"] = "waiting"
         self._content = False
         self._answer: Any = None
@@ -73,9 +77,10 @@ class Exchange:
         """
         import httpx
 
-        limits, now = self._attempt.limits, self._attempt.now()
-        seconds = max(limits.first_content - now, limits.idle) if self._attempt.stream else limits.whole - now
-        return httpx.Timeout(float(max(1, math.ceil(seconds))), connect=limits.connect)
+        limits = self._attempt.limits
+        first = self._first - self._attempt.now()
+        seconds = math.ceil(max(first, limits.idle) if self._attempt.stream else first)
+        return httpx.Timeout(float(max(seconds, 1)), connect=limits.connect)
 
     def opened(self, answer: Any) -> Iterator[AnswerEvent]:
         """Take what litellm returned: a stream, or a whole answer, whose events are yielded."""

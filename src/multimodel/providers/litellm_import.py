@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -15,6 +16,9 @@ from ..errors import ConfigurationError
 __all__ = ["load", "loaded"]
 
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_NOISE = ("`ReadOnly` qualifier", "Accessing the.*attribute on the instance is deprecated", "conflict with protected namespace")
+"""Warnings of pydantic about litellm's types, which come when litellm first uses them; litellm mutes the same ones."""
+
 _lock = threading.Lock()
 _ready: Any = None
 _inherited: list[object] = []
@@ -27,12 +31,16 @@ def load() -> Any:
     :raises ConfigurationError: when the extra is not installed.
     """
     with _lock:
-        return _ready if _ready is not None else _load()
+        litellm = _ready if _ready is not None else _load()
+    for message in _NOISE:
+        if ("ignore", re.compile(f".*{message}", re.IGNORECASE), Warning, None, 0) not in warnings.filters:
+            warnings.filterwarnings("ignore", message=f".*{message}")
+    return litellm
 
 
 async def loaded() -> Any:
     """Return litellm; its import runs beside the event loop."""
-    return _ready if _ready is not None else await asyncio.to_thread(load)
+    return load() if _ready is not None else await asyncio.to_thread(load)
 
 
 def _load() -> Any:

@@ -142,6 +142,8 @@ class Profile(_Data):
     :ivar key_required: whether a missing key disables the provider's targets.
     :ivar region: the endpoint used unless the policy says otherwise.
     :ivar default_model: the model of the built-in default chain.
+    :ivar quirks: named deviations from the wire format.
+    :ivar quirks_elsewhere: replaces ``quirks`` where a policy sets its own ``base_url``; None: the same hold there.
     :ivar otel: the value of ``gen_ai.provider.name``.
     :ivar errors: the vendor's error table; the first row that matches holds.
     :ivar sources: where single fields come from, by their names, if not from ``fact``.
@@ -162,6 +164,7 @@ class Profile(_Data):
     default_model: str | None = None
     otel: str | None = None
     quirks: dict[str, JsonValue] = Field(default_factory=dict)
+    quirks_elsewhere: dict[str, JsonValue] | None = None
     errors: tuple[ErrorRow, ...] = ()
     models: dict[str, ModelFacts] = Field(default_factory=dict)
     remark: str | None = None
@@ -188,6 +191,10 @@ class Profile(_Data):
     def facts(self, model: str) -> ModelFacts | None:
         """What is known of ``model``; None when the catalogue does not list it."""
         return self.models.get(model)
+
+    def elsewhere(self) -> Profile:
+        """What the vendor is at an endpoint of the user's own."""
+        return self if self.quirks_elsewhere is None else self.model_copy(update={"quirks": self.quirks_elsewhere})
 
     def dialect(self, model: str) -> Dialect:
         """What a codec must know to talk to ``model``."""

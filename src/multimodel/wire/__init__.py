@@ -43,20 +43,26 @@ class Dialect:
     :ivar quirks: named deviations from the wire format, each implemented by the codec that names it.
     :ivar errors: the vendor's error table, before the defaults.
     :ivar thinking: ``hybrid`` (can be switched), ``always``, ``none``, or None when unknown.
+    :ivar extra: vendor-only options of one call, added to the body (``openai_chat``) or to ``parameters`` (``dashscope``).
     """
 
     quirks: Mapping[str, Any] = field(default_factory=dict)
     errors: tuple[ErrorRule, ...] = ()
     thinking: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """What to send: always a POST. ``path`` is appended to the base URL; the key is added by the sender."""
+    """What to send: always a POST. ``path`` is appended to the base URL; the key is added by the sender.
+
+    ``notes`` say what was changed to fit the vendor, one sentence each, for the report.
+    """
 
     path: str
     headers: dict[str, str]
     body: bytes
+    notes: tuple[str, ...] = ()
 
 
 class Decoder(Protocol):

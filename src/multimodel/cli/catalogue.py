@@ -1,0 +1,130 @@
+"""``providers``: the vendors that are known."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+
+from ..config.problems import did_you_mean
+from ..errors import ConfigurationError
+from ..providers.catalogue import profiles
+from ..providers.profile import Fact, ModelFacts, Profile
+from .printing import plain, print_json, print_table
+
+__all__ = ["providers"]
+
+
+def providers(args: Namespace) -> int:
+    """Print a table of all vendors, or all that is known of one."""
+    known = profiles(os.environ)
+    if args.name is None:
+        summaries = [_summary(profile, os.environ) for profile in known.values()]
+        if args.json:
+            print_json(summaries)
+        else:
+            print_table(tuple(summaries[0]), [tuple(summary.values()) for summary in summaries])
+        return 0
+    if args.name not in known:
+        hint = did_you_mean(args.name, known) or "`multimodel providers` lists them"
+        raise ConfigurationError(f"unknown provider `{args.name}`", hint=hint)
+    profile = known[args.name]
+    if args.json:
+        print_json(profile)
+    else:
+        _print_profile(profile)
+    return 0
+
+
+def _summary(profile: Profile, environ: Mapping[str, str]) -> dict[str, str | None]:
+    protocol = profile.protocols.get(profile.protocol or "")
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "operator": profile.operator,
+        "jurisdiction": profile.jurisdiction,
+        "wire": protocol.wire if protocol else profile.adapter,
+        "key": _keys(profile, environ),
+    }
+
+
+def _keys(profile: Profile, environ: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {'set' if environ.get(name) else 'not set'}" for name in profile.key)
+
+
+def _print_profile(profile: Profile) -> None:
+    place = f" ({profile.jurisdiction})" if profile.jurisdiction else ""
+    print(plain(f"{profile.name}: {profile.title}"))
+    print(f"operator: {profile.operator or 'whoever runs it'}{place}")
+    print(f"key: {_keys(profile, os.environ) or 'none'}")
+    sources = _Sources()
+    _section(
+        ("region", "stored in", "inference in", "other names", "endpoint", "source"),
+        [
+            (
+                f"{name} (default)" if name == profile.region else name,
+                "unknown" if endpoint.stored_in is None else endpoint.stored_in,
+                "unknown" if endpoint.inference_in is None else endpoint.inference_in,
+                endpoint.aliases,
+                endpoint.url or endpoint.workspace_url,
+                sources.number(endpoint.fact),
+            )
+            for name, endpoint in profile.endpoints.items()
+        ],
+    )
+    _section(
+        ("model", "author", "licence", "window", "output", "takes", "can", "cannot", "thinks", "retired", "source"),
+        [_model_row(name, facts, sources) for name, facts in profile.models.items()],
+    )
+    _section(
+        ("USD per million tokens", "region", "up to", "input", "cached", "output", "thinking", "source"),
+        list(_price_rows(profile, sources)),
+    )
+    sources.print()
+
+
+def _section(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    if rows:
+        print()
+        print_table(heads, rows)
+
+
+def _model_row(name: str, facts: ModelFacts, sources: _Sources) -> tuple[object, ...]:
+    return (
+        name,
+        facts.author,
+        facts.licence,
+        facts.window,
+        facts.max_output,
+        facts.modalities,
+        facts.features,
+        facts.lacks,
+        facts.thinking,
+        facts.retired,
+        sources.number(facts.fact),
+    )
+
+
+def _price_rows(profile: Profile, sources: _Sources) -> Iterator[tuple[object, ...]]:
+    for name, facts in profile.models.items():
+        for price in facts.prices:
+            amounts = (price.input, price.cached_input, price.output, price.thinking_output)
+            shown = tuple(None if amount is None else f"{amount:g}" for amount in amounts)
+            yield (name, price.region, price.up_to, *shown, sources.number(price.fact))
+
+
+class _Sources:
+    """Where the facts of a page come from, each told once, at its end."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Fact, int] = {}
+
+    def number(self, fact: Fact) -> str:
+        """Return the number under which ``fact`` is told."""
+        return f"[{self._numbers.setdefault(fact, len(self._numbers) + 1)}]"
+
+    def print(self) -> None:
+        """Tell all that were numbered."""
+        print()
+        for fact, number in self._numbers.items():
+            print(plain(f"[{number}] {fact.date}  {fact.source}"))

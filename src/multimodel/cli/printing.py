@@ -1,0 +1,60 @@
+"""How things are printed: data on standard output, the rest on standard error; aligned plain text, never colour."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from unicodedata import category, combining, east_asian_width
+
+__all__ = ["plain", "print_error", "print_json", "print_table", "tell"]
+
+_GAP = "  "
+
+
+def tell(text: str) -> None:
+    """Print what is no data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_error(error: object) -> None:
+    """Print an error: all the problems it has, or its text."""
+    problems: Sequence[object] = getattr(error, "problems", ())
+    lines = [str(error).partition("\n")[0], *map(str, problems)] if len(problems) > 1 else [str(error)]
+    tell("error: " + "\n".join(lines))
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document; whatever the encoding of the output, nothing of it is lost."""
+    from pydantic_core import to_jsonable_python
+
+    escaped = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=escaped))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, data: bool = True) -> None:
+    """Print a table with a line of heads; None and nothing are a dash.
+
+    :param data: whether it goes to standard output.
+    """
+    cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True))
+        print(_GAP.join(padded).rstrip(), file=sys.stdout if data else sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Return text that is safe on a terminal: control characters other than line ends and tabs are replaced."""
+    return "".join("�" if category(char) == "Cc" and char not in "\n\t" else char for char in text)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple | list | frozenset):
+        value = ", ".join(map(str, value))
+    return " ".join(plain(str(value)).split()) if value not in (None, "") else "-"
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal ``text`` takes."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,0 +1,156 @@
+"""``status``, ``off`` and ``on``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime, timedelta
+
+from ..client import Client
+from ..config import MistakeError, OffEntry, parse_duration
+from ..errors import ConfigurationError
+from ..types import Target
+from .opening import open_client
+from .parser import MisuseError
+from .printing import plain, print_json, print_table, tell
+
+__all__ = ["off", "on", "status"]
+
+_STATES = {"closed": "ready"}
+"""What a healthy target is called: a breaker that is closed sounds shut."""
+
+
+def status(args: Namespace) -> int:
+    """Print the targets of each route, and what is off."""
+    with open_client(args) as client:
+        known = client.status()
+        if args.json:
+            print_json(known)
+            return 0
+        rows = [
+            (route, one.target, one.target.operator, one.target.author, _STATES.get(one.state, one.state), one.detail)
+            for route, targets in known.routes.items()
+            for one in targets
+        ]
+        print_table(("route", "target", "operator", "author", "state", "why"), rows)
+        if known.off:
+            print()
+            _print_entries(client)
+    tell(f"policy: {known.policy or 'built in'}")
+    tell("note: each process has its own breakers; this is the configuration and the switches")
+    return 0
+
+
+def off(args: Namespace) -> int:
+    """Tell what would stop, ask on a terminal, switch off, and print what is off now."""
+    if not args.reason.strip():
+        raise MisuseError("the reason is empty", "say why, for whoever wonders later")
+    until = None if args.until is None else _until(args.until, datetime.now(UTC))
+    with open_client(args) as client:
+        if client.status().switch_file is None:
+            raise ConfigurationError(
+                "there is no policy file, so a switch would end with this process",
+                hint="write one with `multimodel init`, or name one with `--config`",
+            )
+        _tell_impact(client, args.name, weights=args.weights)
+        if sys.stdin.isatty() and not args.yes and not _agreed(f"switch `{args.name}` off?"):
+            tell("nothing was changed")
+            return 1
+        try:
+            client.off(args.name, reason=args.reason, until=until, weights=args.weights, by=args.by)
+        except OSError as error:
+            raise _not_written(error) from error
+        _print_entries(client)
+    return 0
+
+
+def on(args: Namespace) -> int:
+    """Lift, and print what is off still."""
+    with open_client(args) as client:
+        try:
+            lifted = client.on(args.name, by=args.by)
+        except OSError as error:
+            raise _not_written(error) from error
+        for entry in lifted:
+            tell(
+                plain(f"on again: {entry.kind} `{entry.name}`" + (f", off for: {entry.reason}" if entry.reason else ""))
+            )
+        _print_entries(client)
+    return 0
+
+
+def _until(text: str, now: datetime) -> datetime:
+    """Read a span from now, or an instant: a bare date is its first moment in UTC, as in a policy."""
+    try:
+        moment = now + timedelta(seconds=parse_duration(text))
+    except MistakeError:
+        moment = _instant(text)
+    except OverflowError:
+        raise MisuseError("`--until` is too far away", "leave it out, for good") from None
+    if moment <= now:
+        raise MisuseError(f"`--until`: {moment.isoformat()} is over")
+    return moment
+
+
+def _instant(text: str) -> datetime:
+    hint = "write a span, as in `2h`, or a time, as in `2026-12-31T18:00:00Z`"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MisuseError(f"`--until`: `{text}` is no span and no time", hint) from None
+    if moment.tzinfo is None and len(text) == len("2026-12-31"):
+        return moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise MisuseError(f"`--until`: `{text}` has no time zone", hint)
+    return moment
+
+
+def _tell_impact(client: Client, name: str, *, weights: bool) -> None:
+    impact = client._core.impact(name, weights=weights)  # noqa: SLF001  # for people, so for no other caller
+    tell(f"{impact.kind} `{name}`: {_listed(impact.stops) or 'no target'} would stop")
+    if impact.stranded:
+        tell(f"warning: no target would be left for {_listed(impact.stranded)}")
+    targets = {one.target for route in client.status().routes.values() for one in route}
+    if impact.kind == "author":
+        unknown = sorted(str(target) for target in targets if target.author is None)
+        if unknown:
+            tell(f"warning: nobody knows whose weights these are, so they stay on: {_listed(unknown)}")
+    elif impact.kind == "operator":
+        elsewhere = sorted(str(target) for target in targets if target.author == name != target.operator)
+        if elsewhere:
+            tell(f"note: weights of `{name}` that run elsewhere stay on: {_listed(elsewhere)}")
+            tell("hint: `--weights` leaves them too")
+
+
+def _listed(names: tuple[Target | str, ...] | list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _not_written(error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"`{error.filename}` cannot be written: {error.strerror}; nothing was changed",
+        hint="name another place with `switch_file:` in the policy",
+    )
+
+
+def _print_entries(client: Client) -> None:
+    entries = client.status().off
+    if not entries:
+        print("nothing is off")
+        return
+    heads = ("off", "name", "reason", "by", "since", "until", "in")
+    print_table(heads, [_row(entry, fixed=entry in client.policy.off) for entry in entries])
+
+
+def _row(entry: OffEntry, *, fixed: bool) -> tuple[object, ...]:
+    place = "the policy" if fixed else "the switch file"
+    return entry.kind, entry.name, entry.reason, entry.by, _minute(entry.since), _minute(entry.until), place
+
+
+def _minute(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")

@@ -1,0 +1,51 @@
+"""How long one attempt waits. Loading the weights counts against the deadline only, not against first content."""
+
+from __future__ import annotations
+
+from ...errors import CallError, error_for
+from ...types import Attempt
+
+__all__ = ["Patience"]
+
+_LONGEST = 86_400.0  # seconds of one wait: the operating system takes no infinity
+
+
+class Patience:
+    """The limits of one attempt: while weights are loaded, until the first content, between contents."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._begun = attempt.now()
+        self._limit = attempt.limits.deadline
+        self._content = False
+
+    def loaded(self) -> None:
+        """The weights are there: from now on the attempt's own limits run, later by the time that loading took."""
+        limits = self._attempt.limits
+        limit = limits.first_content if self._attempt.stream else limits.whole
+        self._limit = min(limit + self._attempt.now() - self._begun, limits.deadline)
+
+    def content(self) -> None:
+        """Content came."""
+        self._content = True
+        if self._attempt.stream:
+            limits = self._attempt.limits
+            self._limit = min(self._attempt.now() + limits.idle, limits.deadline)
+
+    @property
+    def left(self) -> float:
+        """Seconds to wait at most."""
+        return min(max(0.0, self._limit - self._attempt.now()), _LONGEST)
+
+    def late(self) -> CallError | None:
+        """Return the error when a limit has passed."""
+        now, limits = self._attempt.now(), self._attempt.limits
+        if now < self._limit:
+            return None
+        if now >= limits.deadline:
+            return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
+        if not self._attempt.stream:
+            return error_for("timeout.whole", "no whole answer in time")
+        if self._content:
+            return error_for("timeout.idle", f"no content for {limits.idle:g} s")
+        return error_for("timeout.first", "no content in time")

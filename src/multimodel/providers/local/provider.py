@@ -1,0 +1,230 @@
+"""Open weights in this process: the adapter ``local``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import uuid4
+
+from ...errors import CallError, ConfigurationError, error_for
+from ...types import AnswerEvent, Attempt, Finished
+from ...wire.qwen_text import QwenText
+from ..base import ProviderSetup
+from . import folder as folders
+from . import registry
+from .convert import convert_gguf
+from .engine import Engine, EngineSettings, Row
+from .extra import require
+from .folder import LocalModel
+from .load import Weights, load
+from .patience import Patience
+from .sampling import Sampler
+from .text import Writer
+
+__all__ = ["LocalProvider"]
+
+Said = AnswerEvent | CallError
+
+
+class LocalProvider:
+    """Weights in folders of an archive: the model ``NAME`` is the folder ``archive/NAME``.
+
+    Options of the setup:
+
+    - ``archive``: the folder that holds a folder for each model;
+    - ``cache``: where weights converted from GGUF are kept; beside their source by default;
+    - ``threads``, ``device``, ``dtype``: how to compute; by default what torch and the machine suggest;
+    - ``max_rows`` (16): requests that are computed together; ``queue`` (64): requests that may wait;
+    - ``progress``: called as ``progress(model, stage)`` while weights are loaded, on a thread of its own; the stages
+      are ``converting``, ``loading`` and ``ready``.
+
+    All providers of a process share the weights they have in common, with the first one's settings.
+    """
+
+    def __init__(self, setup: ProviderSetup) -> None:
+        options = setup.options
+        self._name = setup.name
+        self._archive = Path(options["archive"])
+        self._cache = Path(options["cache"]) if options.get("cache") else None
+        self._device: str | None = options.get("device")
+        self._dtype: str | None = options.get("dtype")
+        self._settings = EngineSettings(
+            options.get("threads"), options.get("max_rows") or 16, options.get("queue") or 64
+        )
+        self._progress: Callable[[str, str], None] = options.get("progress") or (lambda _model, _stage: None)
+        self._engines: dict[str, Engine] = {}
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the weights that can be used, largest first."""
+        found = []
+        for name in folders.names(self._archive):
+            try:
+                model = self.describe(name)
+            except ConfigurationError:
+                continue
+            if model is not None:
+                found.append((-model.parameters, name))
+        return tuple(name for _, name in sorted(found))
+
+    def describe(self, model: str) -> LocalModel | None:
+        """Say what the weights ``model`` are, from small files alone; None when there are none.
+
+        :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
+        """
+        try:
+            where = folders.locate(self._archive, model)
+            if where is None:
+                return None
+            source = folders.inspect(where)
+            require(convert=source.gguf is not None)
+            return folders.describe(source, self._cache)
+        except OSError as error:
+            raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
+
+    def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
+        """Compute one answer; the caller's thread only waits."""
+        return self._stream(attempt)
+
+    def _stream(self, attempt: Attempt) -> Generator[AnswerEvent, None, None]:
+        patience = Patience(attempt)
+        engine = self._engine(attempt.model)
+        while not engine.ready.done():
+            try:
+                engine.ready.result(patience.left)
+            except TimeoutError:
+                _raise_if_late(patience)
+        engine.ready.result()
+        patience.loaded()
+        said: SimpleQueue[Said] = SimpleQueue()
+        row = self._row(engine, attempt, said.put)
+        engine.submit(row)
+        try:
+            while True:
+                try:
+                    event = said.get(timeout=patience.left)
+                except Empty:
+                    _raise_if_late(patience)
+                    continue
+                if isinstance(event, CallError):
+                    raise event
+                patience.content()
+                yield event
+                if isinstance(event, Finished):
+                    return
+        finally:
+            row.cancelled = True
+
+    def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
+        """Compute one answer; the event loop only waits."""
+        return self._astream(attempt)
+
+    async def _astream(self, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+        patience = Patience(attempt)
+        engine = self._engine(attempt.model)
+        while not engine.ready.done():
+            await asyncio.wait([asyncio.wrap_future(engine.ready)], timeout=patience.left)
+            if not engine.ready.done():
+                _raise_if_late(patience)
+        engine.ready.result()
+        patience.loaded()
+        loop = asyncio.get_running_loop()
+        said: asyncio.Queue[Said] = asyncio.Queue()
+
+        def deliver(event: Said) -> None:
+            try:
+                loop.call_soon_threadsafe(said.put_nowait, event)
+            except RuntimeError:  # the loop is closed
+                row.cancelled = True
+
+        row = self._row(engine, attempt, deliver)
+        engine.submit(row)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(patience.left):
+                        event = await said.get()
+                except TimeoutError:
+                    _raise_if_late(patience)
+                    continue
+                if isinstance(event, CallError):
+                    raise event
+                patience.content()
+                yield event
+                if isinstance(event, Finished):
+                    return
+        finally:
+            row.cancelled = True
+
+    def close(self) -> None:
+        """Give up the weights; they are freed when no other provider of the process uses them."""
+        self._engines.clear()
+        registry.release(self)
+
+    async def aclose(self) -> None:
+        """Do the same as :meth:`close`: the weights belong to no event loop."""
+        self.close()
+
+    def _engine(self, model: str) -> Engine:
+        engine = self._engines.get(model)
+        if engine is None or engine.pid != os.getpid() or not engine.usable:
+            where = folders.locate(self._archive, model)
+            if where is None:
+                raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
+            which = registry.Which(where.resolve(), self._device, self._dtype)
+            engine = registry.acquire(self, which, self._settings, lambda: self._load(model))
+            self._engines[model] = engine
+        return engine
+
+    def _load(self, model: str) -> Weights:
+        found = self.describe(model)
+        if found is None:
+            raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
+        source = folders.inspect(found.folder)
+        if source.gguf is not None:
+            self._progress(model, "converting")
+            convert_gguf(source.gguf, folders.conversion(source, self._cache))
+            found = self.describe(model)
+            assert found is not None
+        self._progress(model, "loading")
+        weights = load(found, self._device, self._dtype)
+        self._progress(model, "ready")
+        return weights
+
+    def _row(self, engine: Engine, attempt: Attempt, deliver: Callable[[Said], None]) -> Row:
+        """Read the request, on the caller's thread: what does not fit fails before it waits in the queue."""
+        weights = engine.weights
+        if weights is None:
+            raise error_for("local_overload", "the local weights were unloaded")
+        request = attempt.request
+        unused = request.extra.get(self._name)
+        if unused:
+            attempt.note(f"local weights have no option {', '.join(f'`{name}`' for name in unused)}")
+        prompt = weights.template.prompt(request, attempt.note)
+        room = weights.window - len(prompt.ids)
+        if room < (request.max_tokens or 1):
+            answer = f" and an answer of {request.max_tokens}" if request.max_tokens else ""
+            raise error_for(
+                "context_window_exceeded",
+                f"a prompt of {len(prompt.ids)} tokens{answer} does not fit into a window of {weights.window}",
+            )
+        offered = request.tools if request.tool_choice != "none" else ()
+        parser = QwenText(offered, thinking=prompt.thinking, new_id=lambda: f"call_{uuid4().hex[:24]}")
+        one_call = request.parallel_tool_calls is False
+        return Row(
+            model=attempt.model,
+            ids=prompt.ids,
+            most=request.max_tokens or room,
+            sampler=Sampler(request, weights.model.generation_config, weights.device),
+            writer=Writer(weights.tokenizer.backend_tokenizer, parser, request.stop, one_call=one_call),
+            deliver=deliver,
+        )
+
+
+def _raise_if_late(patience: Patience) -> None:
+    error: Any = patience.late()
+    if error is not None:
+        raise error

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from multimodel.providers.catalogue import profiles
+
+
+@pytest.fixture(autouse=True)
+def the_packages_own_catalogue(folder, monkeypatch):
+    monkeypatch.delenv("MULTIMODEL_PROVIDERS")
+
+
+def test_every_vendor_of_the_catalogue_is_a_line(run, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    ran = run("providers")
+    head, *lines = ran.out.splitlines()
+    assert head.split() == ["name", "title", "operator", "jurisdiction", "wire", "key"]
+    assert [line.split()[0] for line in lines] == list(profiles({}))
+    assert next(line for line in lines if line.startswith("openai ")).endswith("OPENAI_API_KEY set")
+    assert next(line for line in lines if line.startswith("dashscope ")).endswith("DASHSCOPE_API_KEY not set")
+    assert "canary" not in ran.out
+
+
+def test_one_vendor_has_regions_models_prices_and_their_sources(run):
+    out = run("providers", "dashscope").out
+    assert "singapore (default)" in out
+    assert any(line.startswith("qwen-plus ") and " alibaba " in line for line in out.splitlines())
+    price = profiles({})["dashscope"].models["qwen-plus"].prices[0]
+    assert f"{price.fact.date}  {price.fact.source}" in out
+    numbers = {line.split("]")[0] for line in out.splitlines() if line.startswith("[")}
+    used = {line.rsplit(maxsplit=1)[-1].strip("]") for line in out.splitlines() if line.endswith("]")}
+    assert used == numbers
+
+
+def test_every_vendor_can_be_shown(run):
+    for name in profiles({}):
+        assert run("providers", name).code == 0
+
+
+def test_json_is_the_same_as_data(run):
+    assert [entry["name"] for entry in json.loads(run("providers", "--json").out)] == list(profiles({}))
+    assert json.loads(run("providers", "groq", "--json").out)["operator"] == "groq"
+
+
+def test_an_unknown_vendor_gets_a_hint(run):
+    ran = run("providers", "dashscop")
+    assert (ran.code, ran.err) == (1, "error: unknown provider `dashscop`\nhint: did you mean `dashscope`?\n")

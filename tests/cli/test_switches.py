@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+
+def audit(folder) -> list[dict]:
+    text = (folder / "multimodel.audit.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def switched_off(folder) -> list[dict]:
+    return json.loads((folder / "multimodel.off.json").read_text(encoding="utf-8"))["off"]
+
+
+def test_off_and_on_are_a_round_trip_with_an_audit_log(run, policy, folder):
+    off = run("off", "alibaba", "--reason", "licence review", "--by", "risk@example.net")
+    assert off.code == 0
+    assert "operator  alibaba  licence review  risk@example.net" in off.out
+    assert [entry["operator"] for entry in switched_off(folder)] == ["alibaba"]
+    assert "skipped: off (operator alibaba: licence review)" in run("explain", "chat").out
+
+    on = run("on", "alibaba", "--by", "ops@example.net")
+    assert (on.code, on.out) == (0, "nothing is off\n")
+    assert on.err == "on again: operator `alibaba`, off for: licence review\n"
+    assert switched_off(folder) == []
+    assert [(entry["action"], entry["by"]) for entry in audit(folder)] == [
+        ("off", "risk@example.net"),
+        ("on", "ops@example.net"),
+    ]
+
+
+def test_off_tells_first_what_stops_and_which_routes_have_nothing_left(run, policy):
+    ran = run("off", "alibaba", "--reason", "drill")
+    assert ran.err == (
+        "operator `alibaba`: `dashscope:qwen3.7-plus` would stop\nwarning: no target would be left for `cheap`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("alibaba", "operator"), ("openai", "author"), ("dashscope", "provider"), ("house:gpt-5-mini", "target")],
+)
+def test_what_is_announced_is_what_is_switched_off(run, policy, folder, name, kind):
+    ran = run("off", name, "--reason", "drill")
+    assert ran.err.startswith(f"{kind} `{name}`: ")
+    assert [entry[kind] for entry in switched_off(folder)] == [name]
+
+
+def test_an_operator_leaves_its_weights_elsewhere_on_and_says_how_to_leave_them_too(run, policy):
+    text = policy.read_text(encoding="utf-8").replace(
+        "house:gpt-5-mini", "siliconflow:Qwen/Qwen3-32B, house:gpt-5-mini"
+    )
+    inline = (
+        "  elsewhere:\n    api_key: sk-1\n    profile:\n      name: elsewhere\n      title: Elsewhere\n"
+        "      operator: elsewhere\n      protocols: {a: {wire: openai_chat}}\n      protocol: a\n"
+        '      endpoints: {us: {url: "https://x.example", fact: {source: s, date: 2026-11-01}}}\n      region: us\n'
+        "      models: {qwen: {author: alibaba, fact: {source: s, date: 2026-11-01}}}\n"
+        "      fact: {source: s, date: 2026-11-01}\n"
+    )
+    text = text.replace("siliconflow:Qwen/Qwen3-32B", "elsewhere:qwen").replace("routes:", inline + "routes:")
+    policy.write_text(text, encoding="utf-8")
+    operator = run("off", "alibaba", "--reason", "drill")
+    assert "note: weights of `alibaba` that run elsewhere stay on: `elsewhere:qwen`\nhint: `--weights`" in operator.err
+    author = run("off", "alibaba", "--reason", "drill", "--weights")
+    assert "author `alibaba`: `elsewhere:qwen` would stop" in author.err
+    assert "skipped: off (author alibaba: drill)" in run("explain", "chat").out
+
+
+def test_weights_of_an_unknown_author_stay_on_and_are_named(run, policy):
+    policy.write_text(policy.read_text(encoding="utf-8").replace("house:gpt-5-mini", "house:ours"), encoding="utf-8")
+    ran = run("off", "alibaba", "--reason", "drill", "--weights")
+    assert "warning: nobody knows whose weights these are, so they stay on: `house:ours`" in ran.err
+
+
+def test_a_name_that_means_nothing_is_an_error_and_changes_nothing(run, policy, folder):
+    ran = run("off", "alibab", "--reason", "drill")
+    assert ran.code == 1
+    assert ran.err == (
+        "error: `alibab` is no operator, author, provider or target of this policy\nhint: did you mean `alibaba`?\n"
+    )
+    assert run("off", "Alibaba Cloud", "--weights", "--reason", "drill").code == 1
+    assert not (folder / "multimodel.off.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        ("2h", timedelta(hours=2)),
+        ("2999-12-31", datetime(2999, 12, 31, tzinfo=UTC)),
+        ("2999-12-31T18:00:00+02:00", datetime(2999, 12, 31, 16, tzinfo=UTC)),
+    ],
+)
+def test_until_is_a_span_or_an_instant(run, policy, folder, until, expected):
+    before = datetime.now(UTC)
+    assert run("off", "alibaba", "--reason", "drill", "--until", until).code == 0
+    ends = datetime.fromisoformat(switched_off(folder)[0]["until"])
+    if isinstance(expected, timedelta):
+        assert before + expected <= ends <= datetime.now(UTC) + expected
+    else:
+        assert ends == expected
+
+
+@pytest.mark.parametrize("until", ["2", "soon", "2020-01-01", "2999-12-31T18:00:00", "999999999999d", "0s"])
+def test_an_until_that_makes_no_sense_is_misuse_and_changes_nothing(run, policy, folder, until):
+    ran = run("off", "alibaba", "--reason", "drill", "--until", until)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: `--until`")
+    assert not (folder / "multimodel.off.json").exists()
+
+
+def test_an_empty_reason_is_misuse(run, policy):
+    assert run("off", "alibaba", "--reason", " ").code == 2
+
+
+def test_without_a_policy_file_there_is_nowhere_to_keep_a_switch(run, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    ran = run("off", "openai", "--reason", "drill")
+    assert ran.code == 1
+    assert ran.err.startswith("error: there is no policy file, so a switch would end with this process\nhint: ")
+
+
+def test_a_switch_file_that_cannot_be_written_is_an_error_with_a_hint(run, policy):
+    policy.write_text("switch_file: missing/off.json\n" + policy.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = run("off", "alibaba", "--reason", "drill")
+    assert ran.code == 1
+    assert "cannot be written: No such file or directory; nothing was changed\nhint: " in ran.err
+
+
+def test_on_names_what_the_policy_itself_holds(run, policy):
+    policy.write_text(policy.read_text(encoding="utf-8") + "off: [{operator: alibaba, reason: x}]\n", encoding="utf-8")
+    policy.write_text(
+        policy.read_text(encoding="utf-8").replace(
+            "cheap: {extends: chat, chain: [dashscope:qwen3.7-plus]}", "cheap: {extends: chat}"
+        ),
+        encoding="utf-8",
+    )
+    ran = run("on", "alibaba")
+    assert ran.code == 1
+    assert "is still off: `off:` of" in ran.err
+
+
+def test_on_of_what_is_on_is_an_error(run, policy):
+    ran = run("on", "alibaba")
+    assert (ran.code, ran.err) == (1, "error: `alibaba` is not switched off\nhint: switched off now: nothing\n")
+
+
+def test_status_shows_targets_and_switches(run, policy):
+    run("off", "alibaba", "--reason", "drill", "--until", "2999-12-31", "--by", "ops")
+    ran = run("status")
+    assert [line.split() for line in ran.out.splitlines()][:4] == [
+        ["route", "target", "operator", "author", "state", "why"],
+        ["chat", "dashscope:qwen3.7-plus", "alibaba", "alibaba", "off", "operator", "alibaba:", "drill"],
+        ["chat", "house:gpt-5-mini", "house", "openai", "ready", "-"],
+        ["cheap", "dashscope:qwen3.7-plus", "alibaba", "alibaba", "off", "operator", "alibaba:", "drill"],
+    ]
+    assert "2999-12-31 00:00Z  the switch file" in ran.out
+    assert "each process has its own breakers" in ran.err
+
+
+def test_status_as_json_has_states_and_switches(run, policy):
+    run("off", "alibaba", "--reason", "drill")
+    document = json.loads(run("status", "--json").out)
+    assert [one["state"] for one in document["routes"]["chat"]] == ["off", "closed"]
+    assert document["off"][0]["reason"] == "drill"
+    assert document["switch_file"].endswith("multimodel.off.json")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+def test_on_a_terminal_it_asks(launch, policy, folder, terminal, answer, code):
+    os.write(terminal[0], answer.encode())
+    ran = launch("off", "alibaba", "--reason", "drill", stdin=terminal[1])
+    assert ran.returncode == code
+    assert "switch `alibaba` off? [y/N] " in ran.stderr
+    assert (folder / "multimodel.off.json").exists() is (code == 0)
+
+
+def test_with_yes_it_does_not_ask(launch, policy, terminal):
+    ran = launch("off", "alibaba", "--reason", "drill", "--yes", stdin=terminal[1])
+    assert ran.returncode == 0
+    assert "[y/N]" not in ran.stderr

@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multimodel import errors
+from multimodel.types import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from multimodel.wire import Dialect, ErrorRule
+from multimodel.wire.openai_chat import OpenAIChatCodec
+
+from .reading import JSON, STREAM, answer, calls_of, chunk, failure, finish_of, read, recorded, sse, text_of, thought_of
+
+WIRE = "openai_chat"
+HELLO = chunk("Hello")
+STOP = chunk(finish="stop")
+
+
+def test_a_recorded_stream_of_text_is_read():
+    assert answer(WIRE, recorded("openai_text.sse")) == [
+        TextDelta("Grüße"),
+        TextDelta(" 你好 🌊\n"),
+        Finished("stop", Usage(input_tokens=9, output_tokens=5, total_tokens=14, cached_tokens=4, reasoning_tokens=2), "gpt-4o-mini-2024-07-18", "chatcmpl-1"),
+    ]  # fmt: skip
+
+
+def test_a_recorded_stream_of_parallel_tool_calls_is_read():
+    events = answer(WIRE, recorded("openai_tools.sse"))
+    assert events[0] == ToolCallDelta(0, "call_a", "add", "")
+    assert calls_of(events) == {0: ("call_a", "add", '{"a": 1, "b": 2}'), 1: ("call_b", "now", "{}")}
+    assert finish_of(events).reason == "tool_calls"
+
+
+def test_reasoning_under_another_name_usage_after_the_end_and_comments_are_read():
+    events = answer(WIRE, recorded("reasoning_openrouter.sse"))
+    assert (thought_of(events), text_of(events)) == ("The", "Fünf")
+    assert finish_of(events).usage.reasoning_tokens == 1
+
+
+def test_a_recorded_whole_answer_is_read():
+    events = answer(WIRE, recorded("openai_whole.json"), JSON)
+    assert events == [TextDelta("Grüße 🌊"), Finished("stop", Usage(input_tokens=9, output_tokens=3, total_tokens=12), "gpt-4o", "chatcmpl-3")]
+
+
+# --- whole or stream ---
+
+
+@pytest.mark.parametrize("label", ["text/event-stream", "application/json", "", "Application/JSON; charset=utf-8", "application/problem+json"])
+@pytest.mark.parametrize("body", [sse(HELLO, STOP, "[DONE]"), recorded("openai_whole.json"), b"\xef\xbb\xbf\n " + recorded("openai_whole.json")])
+def test_the_first_byte_tells_whole_from_stream_whatever_the_label(label: str, body: bytes):
+    headers = {"content-type": label} if label else {}
+    assert text_of(answer(WIRE, body, headers)) in ("Hello", "Grüße 🌊")
+
+
+@pytest.mark.parametrize("label", ["text/html", "text/plain", "image/png", "application/octet-stream", "x"])
+def test_a_foreign_content_type_is_no_answer(label: str):
+    with pytest.raises(errors.InvalidResponseError, match="content type"):
+        OpenAIChatCodec().decoder(Dialect(), {"content-type": label})
+
+
+def test_a_page_is_no_answer_whatever_its_label():
+    assert isinstance(failure(WIRE, b"<!DOCTYPE html><p>Sign in", JSON), errors.InvalidResponseError)
+
+
+def test_an_empty_body_is_no_answer_and_an_empty_stream_is_cut():
+    assert isinstance(failure(WIRE, b"", JSON), errors.InvalidResponseError)
+    assert isinstance(failure(WIRE, b" \n", JSON), errors.InvalidResponseError)
+    assert isinstance(failure(WIRE, b": ping\n\n"), errors.TruncatedStreamError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"choices":[]}', b"{}", b"[]", b"[1]", b'{"choices":{}}', b'{"object":"list","data":[]}', b'{"choices":null}', b'{"detail":"x"}'],
+)
+def test_json_without_choices_is_no_answer(body: bytes):
+    assert isinstance(failure(WIRE, body, JSON), errors.InvalidResponseError)
+
+
+@pytest.mark.parametrize("body", [b"{]", b'{"choices":[}', b"{'a':1}", b'{"choices":NaN}', b"[[" * 40 + b"]]" * 40, b"[" * 100_000, b'{"a":1e400}', b'{"a":\xff}', b'{"choices":[]} x'])
+def test_a_body_that_is_no_json_within_the_limits_is_no_answer(body: bytes):
+    assert isinstance(failure(WIRE, body, JSON), errors.InvalidResponseError)
+
+
+def test_a_whole_body_that_stops_in_the_middle_is_a_truncated_answer():
+    body = recorded("openai_whole.json").rstrip()
+    for stop in (1, 20, 150, len(body) - 1):
+        assert isinstance(failure(WIRE, body[:stop], JSON), errors.TruncatedStreamError)
+
+
+def test_a_body_of_more_than_32_mebibytes_is_no_answer():
+    chunks = [b'{"a":"' + b"x" * 2**20, *[b"x" * 2**20] * 32]
+    assert isinstance(failure(WIRE, chunks, JSON), errors.InvalidResponseError)
+
+
+def test_a_whole_answer_without_a_finish_reason_is_truncated():
+    body = b'{"choices":[{"message":{"content":"Hal"},"finish_reason":null}]}'
+    assert isinstance(failure(WIRE, body, JSON), errors.TruncatedStreamError)
+
+
+# --- the end ---
+
+
+def test_done_is_not_needed():
+    assert finish_of(answer(WIRE, sse(HELLO, STOP))).reason == "stop"
+
+
+def test_done_is_not_enough():
+    assert isinstance(failure(WIRE, sse(HELLO, "[DONE]")), errors.TruncatedStreamError)
+
+
+def test_a_stream_that_ends_without_a_finish_reason_is_truncated_after_its_content():
+    events, error = read(WIRE, sse(HELLO) + b'data: {"choices":[{"del')
+    assert events == [TextDelta("Hello")]
+    assert isinstance(error, errors.TruncatedStreamError)
+
+
+def test_terminal_and_done_tell_when_to_stop_reading():
+    decoder = OpenAIChatCodec().decoder(Dialect(), STREAM)
+    seen = []
+    for payload in (HELLO, STOP, "[DONE]"):
+        list(decoder.feed(sse(payload)))
+        seen.append((decoder.terminal, decoder.done))
+    assert seen == [(False, False), (True, False), (True, True)]
+
+
+def test_an_event_of_usage_alone_after_the_finish_reason_is_the_last_one():
+    decoder = OpenAIChatCodec().decoder(Dialect(), STREAM)
+    list(decoder.feed(sse(HELLO, STOP, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})))
+    assert decoder.done
+
+
+@pytest.mark.parametrize("after", [chunk("more"), chunk(finish="length"), {"error": {"message": "late"}}, "oops", {"choices": "x"}])
+def test_what_follows_the_finish_reason_is_ignored(after: object):
+    assert answer(WIRE, sse(HELLO, STOP, after)) == [TextDelta("Hello"), Finished("stop", None, "m-1", "chatcmpl-9")]
+
+
+def test_a_limit_passed_after_the_finish_reason_is_no_error():
+    assert finish_of(answer(WIRE, sse(HELLO, STOP) + b":" + b"x" * 2**21)).reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("function_call", "tool_calls"), ("content_filter", "content_filter"),
+     ("model_length", "length"), ("sensitive", "content_filter"), ("eos", "stop"), ("new_reason", "stop")],
+)  # fmt: skip
+def test_finish_reasons_are_put_into_our_words(said: str, meant: str):
+    assert finish_of(answer(WIRE, sse(HELLO, chunk(finish=said)))).reason == meant
+
+
+@pytest.mark.parametrize("said", [None, "", "null", 7, ["stop"]])
+def test_a_finish_reason_that_says_nothing_is_none(said: Any):
+    assert isinstance(failure(WIRE, sse(chunk("Hello", said))), errors.TruncatedStreamError)
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("insufficient_system_resource", "overloaded"), ("network_error", "server_error"), ("error", "server_error"), ("abort", "server_error")])
+def test_a_finish_reason_that_admits_a_failure_is_an_error_after_the_content(reason: str, kind: str):
+    events, error = read(WIRE, sse(HELLO, chunk(" you", reason)))
+    assert text_of(events) == "Hello you"
+    assert (error.kind, error.code) == (kind, reason)
+
+
+def test_a_content_filter_before_any_content_is_an_error():
+    assert isinstance(failure(WIRE, sse(chunk(finish="content_filter"))), errors.ContentFilteredError)
+    body = b'{"choices":[{"message":{"content":null},"finish_reason":"content_filter"}]}'
+    assert isinstance(failure(WIRE, body, JSON), errors.ContentFilteredError)
+
+
+def test_a_content_filter_after_content_ends_the_answer():
+    assert finish_of(answer(WIRE, sse(chunk("Hel", "content_filter")))).reason == "content_filter"
+
+
+def test_stop_after_tool_calls_is_tool_calls():
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    assert finish_of(answer(WIRE, sse(chunk(tool_calls=[call]), STOP))).reason == "tool_calls"
+
+
+# --- content ---
+
+
+def test_content_of_null_or_empty_gives_no_event():
+    assert len(answer(WIRE, sse(chunk(None, role="assistant"), chunk(""), STOP))) == 1
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_is_apart_from_text_and_before_it(name: str):
+    events = answer(WIRE, sse(chunk("Yes", **{name: "Hm"}), STOP))
+    assert events[:2] == [ReasoningDelta("Hm"), TextDelta("Yes")]
+
+
+def test_reasoning_under_both_names_is_given_once():
+    assert thought_of(answer(WIRE, sse(chunk(reasoning_content="Hm", reasoning="Hm"), STOP))) == "Hm"
+
+
+def test_content_in_parts_is_read_with_its_thinking():
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Yes"}, {"type": "reference"}, 3]
+    events = answer(WIRE, sse(chunk(content=parts), STOP))
+    assert (thought_of(events), text_of(events)) == ("Hm", "Yes")
+
+
+def test_a_refusal_is_text():
+    assert text_of(answer(WIRE, sse(chunk(refusal="I cannot"), STOP))) == "I cannot"
+
+
+@pytest.mark.parametrize("content", [7, True, {"a": 1}])
+def test_content_of_another_kind_is_no_answer(content: object):
+    assert isinstance(failure(WIRE, sse(chunk(content=content), STOP)), errors.InvalidResponseError)
+
+
+def test_only_the_first_choice_is_read():
+    second = {"choices": [{"index": 1, "delta": {"content": "other"}, "finish_reason": "stop"}]}
+    assert text_of(answer(WIRE, sse(HELLO, second, STOP))) == "Hello"
+
+
+def test_events_of_unknown_shape_are_skipped():
+    strange = [{}, {"object": "x"}, {"choices": None}, {"choices": [None, 3, {}]}, {"choices": [{"delta": "x"}]}]
+    assert text_of(answer(WIRE, sse(HELLO, *strange, STOP))) == "Hello"
+
+
+def test_an_event_of_an_unknown_name_that_is_no_json_is_skipped():
+    assert text_of(answer(WIRE, sse(HELLO) + b"event: ping\ndata: 12:00\n\n" + sse(STOP))) == "Hello"
+
+
+def test_an_event_that_is_no_json_breaks_the_answer_after_what_came_before():
+    events, error = read(WIRE, sse(HELLO, '{"choices": [oops', chunk("more"), STOP))
+    assert events == [TextDelta("Hello")]
+    assert isinstance(error, errors.InvalidResponseError)
+
+
+def test_whole_chunks_with_message_instead_of_delta_are_read():
+    whole = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+    assert text_of(answer(WIRE, sse(whole))) == "Hello"
+
+
+# --- tool calls ---
+
+
+def pieces(*each: dict[str, Any]) -> dict[int, tuple[str | None, str | None, str]]:
+    return calls_of(answer(WIRE, sse(*(chunk(tool_calls=[piece]) for piece in each), STOP)))
+
+
+def piece(arguments: Any = "", *, id: str | None = None, name: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: A002
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+
+def test_id_and_name_are_given_once_and_never_overwritten():
+    repeated = [piece("{", id="a", name="f", index=0), piece("}", id="", name="", index=0), piece("", id="a", name="f", index=0), piece(" ", index=0)]
+    events = answer(WIRE, sse(*(chunk(tool_calls=[each]) for each in repeated), STOP))
+    assert events[:-1] == [ToolCallDelta(0, "a", "f", "{"), ToolCallDelta(0, arguments="}"), ToolCallDelta(0), ToolCallDelta(0, arguments=" ")]
+
+
+def test_indexes_may_come_in_any_order():
+    assert pieces(piece("{}", id="b", name="g", index=1), piece("{}", id="a", name="f", index=0)) == {1: ("b", "g", "{}"), 0: ("a", "f", "{}")}
+
+
+@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": -1}, {"index": "0"}, {"index": True}])
+def test_without_an_index_the_id_tells_calls_apart(index: dict[str, Any]):
+    found = pieces(piece('{"a":', id="a", name="f", **index), piece("1}", **index), piece("{", id="b", name="f", **index), piece("}", id="b", **index))
+    assert found == {0: ("a", "f", '{"a":1}'), 1: ("b", "f", "{}")}
+
+
+def test_without_index_and_id_a_name_begins_the_next_call():
+    assert pieces(piece("{}", name="f"), piece("{}", name="g")) == {0: (None, "f", "{}"), 1: (None, "g", "{}")}
+
+
+def test_another_id_and_name_at_a_taken_index_begin_the_next_call():
+    found = pieces(piece("{}", id="a", name="f", index=0), piece("{", id="b", name="g", index=0), piece("}", index=0))
+    assert found == {0: ("a", "f", "{}"), 1: ("b", "g", "{}")}
+
+
+def test_arguments_that_are_an_object_become_text():
+    assert pieces(piece({"a": [1]}, id="a", name="f")) == {0: ("a", "f", '{"a":[1]}')}
+
+
+@pytest.mark.parametrize("calls", [{}, [None], [{"function": None}], [{"id": 1, "function": {"name": 2, "arguments": 3}}], "x"])
+def test_what_is_no_tool_call_is_left_out(calls: object):
+    assert calls_of(answer(WIRE, sse(chunk(tool_calls=calls), STOP))) == {}
+
+
+# --- usage ---
+
+
+@pytest.mark.parametrize(
+    ("counts", "usage"),
+    [
+        ({"prompt_tokens": 1, "completion_tokens": 2}, (1, 2, 3, None, None)),
+        ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 5}, (1, 2, 5, None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 4}, (9, 2, 11, 4, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 3}, (9, 2, 11, 3, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": None}, (9, 2, 11, None, None)),
+        ({"prompt_tokens": 9}, None),
+        ({"prompt_tokens": -1, "completion_tokens": 2}, None),
+        ({"prompt_tokens": "9", "completion_tokens": 2}, None),
+        ({"prompt_tokens": True, "completion_tokens": 2}, None),
+        ({}, None),
+    ],
+)
+def test_usage_is_read_or_unknown(counts: dict[str, Any], usage: tuple[Any, ...] | None):
+    found = finish_of(answer(WIRE, sse(HELLO, STOP, {"choices": [], "usage": counts}))).usage
+    names = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+    assert (found and tuple(getattr(found, name) for name in names)) == usage
+
+
+def test_the_last_usage_counts_wherever_it_stands():
+    first, last = ({"prompt_tokens": 1, "completion_tokens": count} for count in (1, 2))
+    assert finish_of(answer(WIRE, sse({**HELLO, "usage": first}, {**STOP, "usage": last}))).usage.output_tokens == 2
+    moonshot = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": last}]}
+    assert finish_of(answer(WIRE, sse(HELLO, moonshot))).usage.output_tokens == 2
+
+
+def test_the_request_id_of_the_headers_comes_first():
+    events = answer(WIRE, sse(HELLO, STOP), {**STREAM, "x-request-id": "req-7"})
+    assert finish_of(events).request_id == "req-7"
+
+
+# --- errors inside an answer of status 200 ---
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        ({"error": {"message": "Overloaded", "type": "overloaded_error"}}, "overloaded"),
+        ({"error": {"message": "slow", "type": "rate_limit_error", "code": None}}, "rate_limited"),
+        ({"error": {"message": "x", "type": "BadRequestError", "param": None, "code": 400}}, "bad_request"),
+        ({"object": "error", "message": "x", "type": "BadRequestError", "code": 400}, "bad_request"),
+        ({"error": {"code": 502, "message": "down"}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]}, "server_error"),
+        ({"error": {"message": "too long", "code": "context_length_exceeded"}}, "context_window_exceeded"),
+        ({"error": "broken"}, "server_error"),
+        ({"code": "Arrearage", "message": "pay"}, "server_error"),
+    ],
+)
+@pytest.mark.parametrize("headers", [STREAM, JSON])
+def test_an_error_object_is_classified_like_an_error_status(payload: dict[str, Any], kind: str, headers: dict[str, str]):
+    body = sse(payload) if headers is STREAM else sse(payload)[6:]
+    assert failure(WIRE, body, headers).kind == kind
+
+
+def test_an_error_after_content_comes_after_the_content():
+    events, error = read(WIRE, sse(HELLO, {"error": {"type": "server_error"}}))
+    assert events == [TextDelta("Hello")]
+    assert isinstance(error, errors.ServerError)
+
+
+def test_an_event_called_error_is_an_error_in_any_shape():
+    assert failure(WIRE, b'event: error\ndata: {"message":"x","type":"overloaded_error"}\n\n').kind == "overloaded"
+    error = failure(WIRE, b"event: error\ndata: out of memory\n\n")
+    assert (error.kind, error.detail) == ("server_error", "out of memory")
+
+
+def test_the_vendors_table_holds_inside_a_stream_too():
+    dialect = Dialect(errors=(ErrorRule("quota_exhausted", status=429, code="insufficient_quota"),))
+    error = failure(WIRE, sse({"error": {"code": "insufficient_quota"}}), dialect=dialect)
+    assert isinstance(error, errors.QuotaExhaustedError)
+
+
+@pytest.mark.parametrize("empty", [None, {}, "", False])
+def test_an_empty_error_is_none(empty: object):
+    assert text_of(answer(WIRE, sse({**HELLO, "error": empty}, STOP))) == "Hello"
+
+
+@pytest.mark.parametrize("code", [None, "", 0, 200, "0"])
+def test_a_code_of_success_is_no_error(code: object):
+    assert text_of(answer(WIRE, sse(HELLO, {"code": code, "usage": {}}, STOP))) == "Hello"
+
+
+def test_an_error_status_is_classified_with_its_hints():
+    error = OpenAIChatCodec().error(429, {"retry-after": "2"}, b'{"error":{"code":"rate_limit_exceeded","message":"slow"}}', Dialect())
+    assert isinstance(error, errors.RateLimitError)
+    assert (error.retry_after, error.status, error.code) == (2.0, 429, "rate_limit_exceeded")

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimodel.errors import InvalidResponseError
+from multimodel.wire import sse
+from multimodel.wire.sse import MAX_LINE, Event, EventDecoder
+
+
+def events(*chunks: bytes) -> list[Event]:
+    decoder = EventDecoder()
+    found = [event for data in chunks for event in decoder.feed(data)]
+    return found + list(decoder.close())
+
+
+def payloads(*chunks: bytes) -> list[object]:
+    return [event.json for event in events(*chunks)]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_line_ends_with_lf_crlf_or_cr(end: bytes):
+    assert payloads(b'data: {"a":1}' + end * 2 + b'data: {"b":2}' + end * 2) == [{"a": 1}, {"b": 2}]
+
+
+def test_the_space_after_the_colon_is_optional():
+    assert payloads(b'data:{"a":1}\n\ndata:  {"a":2}\n\n') == [{"a": 1}, {"a": 2}]
+
+
+def test_a_byte_order_mark_before_the_first_line_is_dropped():
+    assert payloads(b'\xef\xbb', b'\xbfdata: {"a":1}\n\n') == [{"a": 1}]
+
+
+def test_comments_ids_retries_and_unknown_fields_mean_nothing():
+    assert payloads(b': ping\n\nid: 7\nretry: 10\nnonsense\nfoo: bar\ndata: {"a":1}\n\n:\n\n') == [{"a": 1}]
+
+
+def test_an_event_has_its_name_and_its_status():
+    (first, second) = events(b'id:1\nevent:error\n:HTTP_STATUS/429\ndata:{"a":1}\n\nevent: result\nstatus: 200\ndata:{"a":2}\n\n')
+    assert (first.name, first.status) == (b"error", 429)
+    assert (second.name, second.status) == (b"result", 200)
+
+
+def test_a_name_does_not_outlive_its_event():
+    first, second = events(b'event:error\ndata:{"a":1}\n\ndata:{"a":2}\n\n')
+    assert (first.name, second.name) == (b"error", b"")
+    assert events(b'event:error\n\ndata:{"a":2}\n\n')[0].name == b""
+
+
+@pytest.mark.parametrize("status", [b"", b"4x", b"99999", b"-1", b"\xff"])
+def test_a_status_that_is_none_is_ignored(status: bytes):
+    assert events(b":HTTP_STATUS/" + status + b'\ndata:{"a":1}\n\n')[0].status is None
+
+
+def test_a_data_line_that_is_an_object_is_an_event_at_once():
+    decoder = EventDecoder()
+    assert [event.json for event in decoder.feed(b'data: {"a":1}\ndata: {"a":2}\n')] == [{"a": 1}, {"a": 2}]
+
+
+def test_an_object_over_several_data_lines_is_joined():
+    assert payloads(b'data: {"a":\ndata: {"b":1}\ndata:\ndata: }\n\n') == [{"a": {"b": 1}}]
+
+
+def test_done_is_an_event_of_its_own():
+    (event,) = events(b"data: [DONE]")
+    assert event.is_done
+
+
+def test_an_event_that_is_no_object_carries_its_text():
+    (event,) = events(b"data: oops\ndata: again\n\n")
+    assert (event.json, event.data) == (None, b"oops\nagain")
+
+
+def test_an_empty_event_is_none():
+    assert events(b"data:\n\ndata: \n\n\n\n") == []
+
+
+def test_a_whole_event_at_the_end_counts_without_its_blank_line():
+    assert payloads(b'data: {"a":1}') == [{"a": 1}]
+
+
+@pytest.mark.parametrize("cut", [b'data: {"a":', b"data: oops", b"dat", b"event: err", b'data: {"a":1\n'])
+def test_a_cut_event_at_the_end_is_dropped(cut: bytes):
+    assert events(cut) == []
+
+
+def test_a_line_of_one_mebibyte_passes_and_a_longer_one_does_not():
+    longest = b'data: {"a":"' + b"x" * (MAX_LINE - 14) + b'"}'
+    assert len(longest) == MAX_LINE
+    assert len(events(longest + b"\n\n")) == 1
+    for line in (longest + b" ", b":" + b"x" * MAX_LINE):
+        with pytest.raises(InvalidResponseError, match="1 MiB"):
+            events(line + b"\n")
+        with pytest.raises(InvalidResponseError, match="1 MiB"):
+            events(line)
+
+
+def test_events_before_a_line_too_long_are_still_given():
+    decoder = EventDecoder()
+    found = decoder.feed(b'data: {"a":1}\n\n' + b":" + b"x" * MAX_LINE + b"\n")
+    assert next(found).json == {"a": 1}
+    with pytest.raises(InvalidResponseError):
+        next(found)
+
+
+def test_a_stream_has_a_limit_in_bytes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sse, "MAX_TOTAL", 40)
+    data = b'data: {"a":1}\n\n' * 3  # 15 bytes each
+    for chunks in ([data], [data[index : index + 1] for index in range(len(data))]):
+        decoder, found = EventDecoder(), []
+        with pytest.raises(InvalidResponseError, match="64 MiB"):
+            for part in chunks:
+                for event in decoder.feed(part):
+                    found.append(event)  # noqa: PERF402  # those before the error are kept
+        assert len(found) == 2
+    assert len(events(data[:40])) == 2
+
+
+def test_a_stream_has_a_limit_in_events(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sse, "MAX_EVENTS", 2)
+    with pytest.raises(InvalidResponseError, match="million"):
+        events(b'data: {"a":1}\n\n' * 3)
+
+
+def test_a_long_line_in_small_pieces_is_not_copied_again_and_again():
+    decoder = EventDecoder()
+    for _ in range(MAX_LINE // 64):
+        assert list(decoder.feed(b"x" * 64)) == []
+    assert list(decoder.feed(b"\n")) == []
+
+
+PIECES = st.sampled_from(
+    [b"data:", b"data: ", b'{"a":"', "é🌊".encode(), b'"}', b"\n", b"\r", b"\r\n", b"\n\n", b"[DONE]", b"event:x", b":", b" ",
+     b":HTTP_STATUS/400", b"\xef\xbb\xbf", b"id:1", b"{}", b"\xff", b"oops"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=40).map(b"".join), st.lists(st.integers(0, 200), max_size=8))
+def test_cutting_the_bytes_differently_gives_the_same_events(data: bytes, cuts: list[int]):
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    parts = [data[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    single = [data[index : index + 1] for index in range(len(data))]
+    assert events(data) == events(*parts) == events(*single)
