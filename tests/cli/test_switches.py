@@ -112,8 +112,9 @@ def test_an_until_that_makes_no_sense_is_misuse_and_changes_nothing(run, policy,
     assert not (folder / "multimodel.off.json").exists()
 
 
-def test_an_empty_reason_is_misuse(run, policy):
-    assert run("off", "alibaba", "--reason", " ").code == 2
+@pytest.mark.parametrize("reason", ["", " ", "a\nb", "\udcff"])
+def test_a_reason_that_is_empty_or_no_plain_text_is_misuse(run, policy, reason):
+    assert run("off", "alibaba", "--reason", reason).code == 2
 
 
 def test_without_a_policy_file_there_is_nowhere_to_keep_a_switch(run, monkeypatch):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from multimodel.testing import FaultyVendor
 
-LIMIT = 0.15
-"""Seconds after which a socket counts as silent."""
+PATIENCE = 10.0
+"""Seconds to wait for what has to come."""
+SILENCE = 0.2
+"""Seconds after which a socket counts as silent, where nothing has to come."""
 
 PATHS = {
     "openai": "/v1/chat/completions",
@@ -73,8 +75,8 @@ def request(
     return head.encode() + data
 
 
-def connect(vendor: FaultyVendor) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", vendor.port), timeout=LIMIT)
+def connect(vendor: FaultyVendor, patience: float = PATIENCE) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", vendor.port), timeout=patience)
 
 
 def read(connection: socket.socket, limit: int = 50_000_000) -> Seen:
@@ -105,8 +107,8 @@ def whole(data: bytes) -> bool:
     return bool(length) and len(body) >= int(length)
 
 
-def ask(vendor: FaultyVendor, wire: str = "openai", **options: object) -> Seen:
+def ask(vendor: FaultyVendor, wire: str = "openai", *, patience: float = PATIENCE, **options: object) -> Seen:
     """One request on a connection of its own."""
-    with connect(vendor) as connection:
+    with connect(vendor, patience) as connection:
         connection.sendall(request(wire, **options))  # type: ignore[arg-type]
         return read(connection)

@@ -9,7 +9,7 @@ import pytest
 from multimodel.testing import Answer, FaultyVendor, Move, Reply, Script, faults
 from multimodel.types import ToolCall
 
-from .raw import ask, connect, read, request
+from .raw import SILENCE, ask, connect, read, request
 
 WIRES = ["openai", "compatible", "dashscope"]
 everywhere = pytest.mark.parametrize("wire", WIRES)
@@ -58,6 +58,7 @@ def test_after_each_fault_a_healthy_request_is_answered(vendor: FaultyVendor, na
         connection.settimeout(0.03)
         connection.sendall(request(wire, stream=stream))
         read(connection, limit=200_000)
+    assert vendor.wait_until(lambda: len(vendor.log) == 1)
     assert vendor.log[0].fault == fault.name
     assert b"one two" in ask(vendor, wire).body
     assert vendor.wait_until(lambda: vendor.log[0].outcome != "pending")
@@ -93,7 +94,7 @@ def test_a_fault_of_ones_own_is_a_generator(vendor: FaultyVendor):
 
 def test_silence_lasts_for_ever_or_for_a_time(vendor: FaultyVendor):
     vendor.script([faults.silent(), faults.silent(seconds=0.01)])
-    first = ask(vendor)
+    first = ask(vendor, patience=SILENCE)
     assert (first.data, first.end) == (b"", "silence")
     assert ask(vendor).status == 200
 
@@ -267,7 +268,7 @@ def test_a_clean_cut_ends_the_body_as_it_should(vendor: FaultyVendor):
 def test_a_whole_body_is_cut_in_its_middle(vendor: FaultyVendor):
     vendor.script([faults.cut(), faults.reset(), faults.stall()])
     for end in ("eof", "reset", "silence"):
-        seen = ask(vendor)
+        seen = ask(vendor, patience=SILENCE)
         assert seen.end == end
         assert seen.body
         with pytest.raises(ValueError, match=r"."):
@@ -287,7 +288,7 @@ def test_a_reset_comes_inside_a_chunk(vendor: FaultyVendor, wire: str):
 @everywhere
 def test_a_stall_stops_and_may_go_on(vendor: FaultyVendor, wire: str):
     vendor.script([faults.stall(after=2), faults.stall(after=2, seconds=0.01)])
-    first, second = ask(vendor, wire, stream=True), ask(vendor, wire, stream=True)
+    first, second = ask(vendor, wire, stream=True, patience=SILENCE), ask(vendor, wire, stream=True)
     assert (first.end, len(first.events)) == ("silence", 2)
     assert second.end == "whole"
     assert [_same(event) for event in second.events][:2] == [_same(event) for event in first.events]
@@ -296,7 +297,7 @@ def test_a_stall_stops_and_may_go_on(vendor: FaultyVendor, wire: str):
 @pytest.mark.parametrize("stream", [False, True])
 def test_headers_then_silence_sends_the_headers_only(vendor: FaultyVendor, stream: bool):
     vendor.fault = faults.headers_then_silence()
-    seen = ask(vendor, stream=stream)
+    seen = ask(vendor, stream=stream, patience=SILENCE)
     assert (seen.status, seen.body, seen.end) == (200, b"", "silence")
 
 
@@ -324,7 +325,7 @@ def test_one_event_is_malformed_and_the_others_are_right(vendor: FaultyVendor, w
 @everywhere
 def test_no_done_leaves_the_connection_open(vendor: FaultyVendor, wire: str):
     vendor.fault = faults.no_done()
-    seen = ask(vendor, wire, stream=True, stream_options={"include_usage": True})
+    seen = ask(vendor, wire, stream=True, stream_options={"include_usage": True}, patience=SILENCE)
     assert seen.end == "silence"
     assert [_same(event) for event in seen.events] == [e for e in healthy(vendor, wire) if b"[DONE]" not in e]
 

@@ -10,7 +10,7 @@ import pytest
 from multimodel.testing import FaultyVendor, Reply, VendorRequest, faults
 from multimodel.types import ToolCall
 
-from .raw import LIMIT, ask, connect, read, request
+from .raw import SILENCE, ask, connect, read, request
 
 
 @pytest.mark.parametrize("wire", ["openai", "compatible", "dashscope"])
@@ -40,7 +40,7 @@ def test_without_being_told_it_echoes_the_user(vendor: FaultyVendor):
 
 
 def test_many_requests_share_one_connection(vendor: FaultyVendor):
-    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=1)
+    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=10)
     for number in range(20):
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": str(number)}]})
         connection.request("POST", "/v1/chat/completions", body)
@@ -91,6 +91,14 @@ def test_connection_close_is_obeyed(vendor: FaultyVendor):
         connection.sendall(request(headers="Connection: close\r\n"))
         assert read(connection).status == 200
         assert connection.recv(1) == b""
+
+
+def test_a_fault_that_fails_closes_the_connection_and_is_logged(caplog: pytest.LogCaptureFixture):
+    with FaultyVendor(fault=faults.malformed_event(at=1000)) as vendor:
+        assert ask(vendor, stream=True).data == b""
+        vendor.fault = None
+        assert ask(vendor).status == 200
+    assert "IndexError" in caplog.text
 
 
 def test_the_log_has_what_came_and_what_went(vendor: FaultyVendor):
@@ -166,7 +174,7 @@ def test_a_model_that_does_not_exist_is_refused(vendor: FaultyVendor):
 
 
 def test_an_unknown_path_is_not_found(vendor: FaultyVendor):
-    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=1)
+    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=10)
     for path in ("/nowhere", "/v1/nowhere", "/api/v1/nowhere"):
         connection.request("GET", path)
         response = connection.getresponse()
@@ -227,14 +235,14 @@ def test_refusing_closes_idle_connections_and_spares_busy_ones(vendor: FaultyVen
 def test_an_unanswered_connection_is_neither_refused_nor_accepted(vendor: FaultyVendor):
     vendor.fault = faults.unanswered()
     with pytest.raises(TimeoutError):
-        connect(vendor)
+        connect(vendor, SILENCE)
     vendor.fault = None
     assert ask(vendor).status == 200
 
 
 def test_a_deaf_vendor_accepts_and_reads_nothing(vendor: FaultyVendor):
     vendor.fault = faults.deaf()
-    with connect(vendor) as connection:
+    with connect(vendor, SILENCE) as connection:
         connection.sendall(request())
         assert read(connection).end == "silence"
         assert vendor.wait_until(lambda: vendor.connections.total == 1)
@@ -288,7 +296,7 @@ def test_a_running_vendor_is_not_started_twice(vendor: FaultyVendor):
 
 
 def test_waiting_for_what_does_not_happen_ends(vendor: FaultyVendor):
-    assert vendor.wait_until(lambda: False, seconds=LIMIT / 10) is False
+    assert vendor.wait_until(lambda: False, seconds=0.01) is False
 
 
 def test_words_and_pace_shape_a_stream(vendor: FaultyVendor):
@@ -416,7 +424,7 @@ def test_a_round_of_tools_is_accepted(vendor: FaultyVendor):
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"model": "m"}', b'{"messages": []}'])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/v1/services/aigc/text-generation/generation"])
 def test_a_body_that_is_no_request_is_refused(vendor: FaultyVendor, path: str, body: bytes):
-    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=1)
+    connection = HTTPConnection("127.0.0.1", vendor.port, timeout=10)
     connection.request("POST", path, body)
     response = connection.getresponse()
     response.read()

@@ -31,7 +31,7 @@ def read(
     events: list[AnswerEvent] = []
     try:
         for event in _events(wire, chunks, headers, dialect):
-            events.append(event)  # noqa: PERF402  # those before an error are kept
+            events.append(event)  # those before an error are kept
     except CallError as error:
         return events, error
     return events, None
@@ -54,24 +54,12 @@ def answer(wire: str, chunks: bytes | Iterable[bytes], headers: Mapping[str, str
     return events
 
 
-def failure(wire: str, chunks: bytes | Iterable[bytes], headers: Mapping[str, str] = STREAM, **kwargs: Any) -> CallError:
+def failure(
+    wire: str, chunks: bytes | Iterable[bytes], headers: Mapping[str, str] = STREAM, **kwargs: Any
+) -> CallError:
     error = read(wire, chunks, headers, **kwargs)[1]
     assert error is not None
     return error
-
-
-def joined(events: list[AnswerEvent]) -> list[object]:
-    """The contents with neighbouring pieces of text put together; facts that do not depend on how bytes are cut."""
-    whole: list[object] = []
-    for event in events:
-        last = whole[-1] if whole else None
-        if isinstance(event, TextDelta | ReasoningDelta) and type(last) is type(event):
-            last.text += event.text
-        elif isinstance(event, ToolCallDelta) and isinstance(last, ToolCallDelta) and last.index == event.index and not event.id:
-            last.arguments += event.arguments
-        else:
-            whole.append(event)
-    return whole
 
 
 def text_of(events: list[AnswerEvent]) -> str:
@@ -114,7 +102,9 @@ def frame(content: Any = "", finish: str | None = "null", **message: Any) -> dic
     return {"output": {"choices": [{"message": said, "finish_reason": finish}]}, "request_id": "r-9"}
 
 
-def encoded(wire: str, request: Request, *, stream: bool = True, path: str | None = None, **facts: Any) -> dict[str, Any]:
+def encoded(
+    wire: str, request: Request, *, stream: bool = True, path: str | None = None, **facts: Any
+) -> dict[str, Any]:
     """The body of a request as JSON."""
     sent = codec_for(wire).encode(request, "m-1", Dialect(**facts), stream=stream, path=path)
     body: dict[str, Any] = from_json(sent.body)

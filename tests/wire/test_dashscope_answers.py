@@ -50,14 +50,27 @@ def test_a_recorded_whole_answer_is_read_whatever_was_asked_for():
     for headers in (JSON, STREAM, {}):
         events = answer(WIRE, recorded("dashscope_whole.json"), headers)
         assert (thought_of(events), text_of(events)) == ("Greet.", "Hi")
-        assert finish_of(events).usage == Usage(input_tokens=22, output_tokens=17, total_tokens=39, cached_tokens=5, reasoning_tokens=9)
+        assert finish_of(events).usage == Usage(
+            input_tokens=22, output_tokens=17, total_tokens=39, cached_tokens=5, reasoning_tokens=9
+        )
         assert finish_of(events).request_id == "r-4"
 
 
 def test_result_format_text_is_read_too():
     body = b'{"output":{"text":"Hi","finish_reason":"stop","choices":null},"usage":{"input_tokens":1,"output_tokens":1},"request_id":"r"}'
     assert text_of(answer(WIRE, body, JSON)) == "Hi"
-    assert text_of(answer(WIRE, sse({"output": {"text": "H", "finish_reason": "null"}}, {"output": {"text": "i", "finish_reason": "stop"}}))) == "Hi"
+    assert (
+        text_of(
+            answer(
+                WIRE,
+                sse(
+                    {"output": {"text": "H", "finish_reason": "null"}},
+                    {"output": {"text": "i", "finish_reason": "stop"}},
+                ),
+            )
+        )
+        == "Hi"
+    )
 
 
 @pytest.mark.parametrize("finish", ["null", None, ""])
@@ -82,11 +95,19 @@ def test_frames_without_blank_lines_ids_or_names_are_read():
 
 
 def test_frames_without_choices_or_output_are_legal():
-    extra: list[dict[str, Any]] = [{"output": {"choices": []}, "usage": {"input_tokens": 1}}, {"usage": {}}, {"output": {}}, {"output": None}]
+    extra: list[dict[str, Any]] = [
+        {"output": {"choices": []}, "usage": {"input_tokens": 1}},
+        {"usage": {}},
+        {"output": {}},
+        {"output": None},
+    ]
     assert text_of(answer(WIRE, sse(frame("A"), *extra, STOP))) == "A"
 
 
-@pytest.mark.parametrize("body", [b'{"output":{}}', b'{"request_id":"r"}', b'{"output":null}', b'{"output":{"choices":[]}}', b'{"output":[]}'])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"output":{}}', b'{"request_id":"r"}', b'{"output":null}', b'{"output":{"choices":[]}}', b'{"output":[]}'],
+)
 def test_a_whole_answer_without_output_is_no_answer(body: bytes):
     assert isinstance(failure(WIRE, body, JSON), errors.InvalidResponseError)
 
@@ -138,7 +159,9 @@ def test_an_error_object_on_a_native_path_is_an_error():
 
 
 def test_a_code_in_a_whole_answer_of_status_200_is_an_error():
-    assert isinstance(failure(WIRE, b'{"code":"Arrearage","message":"x"}', JSON, dialect=VENDOR), errors.QuotaExhaustedError)
+    assert isinstance(
+        failure(WIRE, b'{"code":"Arrearage","message":"x"}', JSON, dialect=VENDOR), errors.QuotaExhaustedError
+    )
 
 
 def test_moderation_in_the_middle_of_a_stream_is_a_content_filter():

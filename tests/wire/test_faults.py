@@ -68,7 +68,9 @@ def test_a_body_that_was_cut_is_read_as_far_as_it_goes():
     assert parse_fault(body) == Fault("rate_limit_exceeded", "Limit 3", "tokens")
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b"<html><title>502</title></html>", b"{}", b"[]", b"[1]", b'{"error":null}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"  \n", b"<html><title>502</title></html>", b"{}", b"[]", b"[1]", b'{"error":null}']
+)
 def test_what_says_nothing_is_an_empty_fault(body: bytes):
     assert parse_fault(body) == Fault()
 
@@ -78,7 +80,16 @@ def test_a_leading_status_in_a_code_is_dropped():
 
 
 @pytest.mark.parametrize(
-    ("code", "read", "status"), [(1113, "1113", None), ("1500", "1500", None), (404, None, 404), ("429", None, 429), (True, None, None), (10**12, None, None), ([], None, None)]
+    ("code", "read", "status"),
+    [
+        (1113, "1113", None),
+        ("1500", "1500", None),
+        (404, None, 404),
+        ("429", None, 429),
+        (True, None, None),
+        (10**12, None, None),
+        ([], None, None),
+    ],
 )
 def test_numbers_are_codes_unless_they_are_an_error_status(code: object, read: str | None, status: int | None):
     fault = fault_from({"error": {"code": code}})
@@ -170,7 +181,9 @@ def test_a_known_code_is_finer_than_a_status(status: int, fault: Fault, kind: Ki
     ],
 )
 @pytest.mark.parametrize("status", [None, 200])
-def test_inside_a_stream_the_code_then_the_status_it_states_then_the_type_decides(fault: Fault, kind: Kind, status: int | None):
+def test_inside_a_stream_the_code_then_the_status_it_states_then_the_type_decides(
+    fault: Fault, kind: Kind, status: int | None
+):
     assert classify(status, fault) == (kind, None)
 
 
@@ -217,7 +230,10 @@ def test_the_type_counts_only_where_no_row_knows_the_code():
 
 
 def test_a_code_that_leads_the_message_is_a_code():
-    fault = Fault("invalid_parameter_error", "<400> InternalError.Algo.DataInspectionFailed: Input data may contain inappropriate content.")
+    fault = Fault(
+        "invalid_parameter_error",
+        "<400> InternalError.Algo.DataInspectionFailed: Input data may contain inappropriate content.",
+    )
     assert kind(400, fault, ErrorRule("content_filtered", code="DataInspectionFailed")) == "content_filtered"
     assert kind(400, fault, ErrorRule("content_filtered", code="InternalError.Algo.Data*")) == "content_filtered"
 
@@ -235,7 +251,12 @@ def test_an_error_carries_the_facts_but_not_the_vendors_words():
     error = as_error(fault, Dialect(errors=(rule,)), {"retry-after": "2", "x-should-retry": "false"}, 429)
     assert isinstance(error, errors.RateLimitError)
     assert (error.status, error.code, error.request_id) == (429, "Throttling.RateQuota", "r-1")
-    assert (error.retry_after, error.should_retry, error.scope, error.hint) == (2.0, False, "credential", "ask for more")
+    assert (error.retry_after, error.should_retry, error.scope, error.hint) == (
+        2.0,
+        False,
+        "credential",
+        "ask for more",
+    )
     assert error.detail == "the prompt was: SECRET"
     assert "SECRET" not in str(error) + repr(error)
 
@@ -245,6 +266,10 @@ def test_a_code_that_could_be_a_text_is_not_shown(code: str):
     assert as_error(Fault(code), Dialect(), {}, 400).code is None
 
 
+def test_a_redirect_says_what_to_do():
+    assert "base_url" in as_error(Fault(), Dialect(), {}, 302).hint
+
+
 def test_an_error_inside_a_stream_has_the_status_that_it_states():
     assert as_error(Fault("Throttling", status=429), Dialect(), {}).status == 429
     assert as_error(Fault("Throttling"), Dialect(), {}).status is None
@@ -252,8 +277,14 @@ def test_an_error_inside_a_stream_has_the_status_that_it_states():
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["error", "code", "message", "type", "status", "param", "detail", "request_id", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "code", "message", "type", "status", "param", "detail", "request_id", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=8,
 )
 RULES = st.lists(
@@ -268,7 +299,12 @@ RULES = st.lists(
 ).map(tuple)
 
 
-@given(st.integers(-1, 1000), st.binary(max_size=60) | ANY_JSON.map(to_json), RULES, st.sampled_from(["openai_chat", "dashscope"]))
+@given(
+    st.integers(-1, 1000),
+    st.binary(max_size=60) | ANY_JSON.map(to_json),
+    RULES,
+    st.sampled_from(["openai_chat", "dashscope"]),
+)
 def test_every_status_and_body_has_exactly_one_kind(status: int, body: bytes, rules: tuple[ErrorRule, ...], wire: str):
     error = codec_for(wire).error(status, {}, body, Dialect(errors=rules))
     assert isinstance(error, CallError)

@@ -71,7 +71,12 @@ def test_what_cannot_be_a_request_id_is_none(stated: str):
     assert request_id({"x-request-id": stated}) is None
 
 
-@given(st.fixed_dictionaries({}, optional={name: st.text(max_size=40) for name in ("retry-after", "retry-after-ms", "date", "x-should-retry")}))
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={name: st.text(max_size=40) for name in ("retry-after", "retry-after-ms", "date", "x-should-retry")},
+    )
+)
 def test_any_headers_give_a_finite_wait_or_none(headers: dict[str, str]):
     wait = hints(headers).retry_after
     assert wait is None or (math.isfinite(wait) and wait >= 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,7 +82,7 @@ STREAMS = st.lists(st.builds(lambda before, payload, end: before + sse(payload, 
 @given(data=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=6))
 def test_any_stream_cut_anyhow_gives_the_same_events(wire: str, data: bytes, cuts: list[int]):
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    parts = [data[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    parts = [data[start:stop] for start, stop in pairwise(places)]
     single = [data[index : index + 1] for index in range(len(data))]
     whole = result(wire, [data], STREAM)
     assert result(wire, parts, STREAM) == whole
@@ -106,7 +108,12 @@ def test_json_of_any_shape_raises_nothing_but_call_errors(wire: str, values: lis
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@given(chunks=st.lists(st.binary(max_size=40) | st.sampled_from([b"data:", b"\n\n", b'{"choices":[', b"event:error\n", b"]}"]), max_size=8))
+@given(
+    chunks=st.lists(
+        st.binary(max_size=40) | st.sampled_from([b"data:", b"\n\n", b'{"choices":[', b"event:error\n", b"]}"]),
+        max_size=8,
+    )
+)
 def test_random_bytes_raise_nothing_but_call_errors(wire: str, chunks: list[bytes]):
     for headers in (STREAM, JSON):
         events, error = read(wire, chunks, headers)

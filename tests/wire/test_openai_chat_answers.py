@@ -39,14 +39,23 @@ def test_reasoning_under_another_name_usage_after_the_end_and_comments_are_read(
 
 def test_a_recorded_whole_answer_is_read():
     events = answer(WIRE, recorded("openai_whole.json"), JSON)
-    assert events == [TextDelta("Grüße 🌊"), Finished("stop", Usage(input_tokens=9, output_tokens=3, total_tokens=12), "gpt-4o", "chatcmpl-3")]
+    assert events == [
+        TextDelta("Grüße 🌊"),
+        Finished("stop", Usage(input_tokens=9, output_tokens=3, total_tokens=12), "gpt-4o", "chatcmpl-3"),
+    ]
 
 
 # --- whole or stream ---
 
 
-@pytest.mark.parametrize("label", ["text/event-stream", "application/json", "", "Application/JSON; charset=utf-8", "application/problem+json"])
-@pytest.mark.parametrize("body", [sse(HELLO, STOP, "[DONE]"), recorded("openai_whole.json"), b"\xef\xbb\xbf\n " + recorded("openai_whole.json")])
+@pytest.mark.parametrize(
+    "label",
+    ["text/event-stream", "application/json", "", "Application/JSON; charset=utf-8", "application/problem+json"],
+)
+@pytest.mark.parametrize(
+    "body",
+    [sse(HELLO, STOP, "[DONE]"), recorded("openai_whole.json"), b"\xef\xbb\xbf\n " + recorded("openai_whole.json")],
+)
 def test_the_first_byte_tells_whole_from_stream_whatever_the_label(label: str, body: bytes):
     headers = {"content-type": label} if label else {}
     assert text_of(answer(WIRE, body, headers)) in ("Hello", "Grüße 🌊")
@@ -70,13 +79,35 @@ def test_an_empty_body_is_no_answer_and_an_empty_stream_is_cut():
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"choices":[]}', b"{}", b"[]", b"[1]", b'{"choices":{}}', b'{"object":"list","data":[]}', b'{"choices":null}', b'{"detail":"x"}'],
+    [
+        b'{"choices":[]}',
+        b"{}",
+        b"[]",
+        b"[1]",
+        b'{"choices":{}}',
+        b'{"object":"list","data":[]}',
+        b'{"choices":null}',
+        b'{"detail":"x"}',
+    ],
 )
 def test_json_without_choices_is_no_answer(body: bytes):
     assert isinstance(failure(WIRE, body, JSON), errors.InvalidResponseError)
 
 
-@pytest.mark.parametrize("body", [b"{]", b'{"choices":[}', b"{'a':1}", b'{"choices":NaN}', b"[[" * 40 + b"]]" * 40, b"[" * 100_000, b'{"a":1e400}', b'{"a":\xff}', b'{"choices":[]} x'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{]",
+        b'{"choices":[}',
+        b"{'a':1}",
+        b'{"choices":NaN}',
+        b"[[" * 40 + b"]]" * 40,
+        b"[" * 100_000,
+        b'{"a":1e400}',
+        b'{"a":\xff}',
+        b'{"choices":[]} x',
+    ],
+)
 def test_a_body_that_is_no_json_within_the_limits_is_no_answer(body: bytes):
     assert isinstance(failure(WIRE, body, JSON), errors.InvalidResponseError)
 
@@ -129,7 +160,9 @@ def test_an_event_of_usage_alone_after_the_finish_reason_is_the_last_one():
     assert decoder.done
 
 
-@pytest.mark.parametrize("after", [chunk("more"), chunk(finish="length"), {"error": {"message": "late"}}, "oops", {"choices": "x"}])
+@pytest.mark.parametrize(
+    "after", [chunk("more"), chunk(finish="length"), {"error": {"message": "late"}}, "oops", {"choices": "x"}]
+)
 def test_what_follows_the_finish_reason_is_ignored(after: object):
     assert answer(WIRE, sse(HELLO, STOP, after)) == [TextDelta("Hello"), Finished("stop", None, "m-1", "chatcmpl-9")]
 
@@ -152,7 +185,15 @@ def test_a_finish_reason_that_says_nothing_is_none(said: Any):
     assert isinstance(failure(WIRE, sse(chunk("Hello", said))), errors.TruncatedStreamError)
 
 
-@pytest.mark.parametrize(("reason", "kind"), [("insufficient_system_resource", "overloaded"), ("network_error", "server_error"), ("error", "server_error"), ("abort", "server_error")])
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("insufficient_system_resource", "overloaded"),
+        ("network_error", "server_error"),
+        ("error", "server_error"),
+        ("abort", "server_error"),
+    ],
+)
 def test_a_finish_reason_that_admits_a_failure_is_an_error_after_the_content(reason: str, kind: str):
     events, error = read(WIRE, sse(HELLO, chunk(" you", reason)))
     assert text_of(events) == "Hello you"
@@ -192,7 +233,12 @@ def test_reasoning_under_both_names_is_given_once():
 
 
 def test_content_in_parts_is_read_with_its_thinking():
-    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Yes"}, {"type": "reference"}, 3]
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]},
+        {"type": "text", "text": "Yes"},
+        {"type": "reference"},
+        3,
+    ]
     events = answer(WIRE, sse(chunk(content=parts), STOP))
     assert (thought_of(events), text_of(events)) == ("Hm", "Yes")
 
@@ -243,18 +289,36 @@ def piece(arguments: Any = "", *, id: str | None = None, name: str | None = None
 
 
 def test_id_and_name_are_given_once_and_never_overwritten():
-    repeated = [piece("{", id="a", name="f", index=0), piece("}", id="", name="", index=0), piece("", id="a", name="f", index=0), piece(" ", index=0)]
+    repeated = [
+        piece("{", id="a", name="f", index=0),
+        piece("}", id="", name="", index=0),
+        piece("", id="a", name="f", index=0),
+        piece(" ", index=0),
+    ]
     events = answer(WIRE, sse(*(chunk(tool_calls=[each]) for each in repeated), STOP))
-    assert events[:-1] == [ToolCallDelta(0, "a", "f", "{"), ToolCallDelta(0, arguments="}"), ToolCallDelta(0), ToolCallDelta(0, arguments=" ")]
+    assert events[:-1] == [
+        ToolCallDelta(0, "a", "f", "{"),
+        ToolCallDelta(0, arguments="}"),
+        ToolCallDelta(0),
+        ToolCallDelta(0, arguments=" "),
+    ]
 
 
 def test_indexes_may_come_in_any_order():
-    assert pieces(piece("{}", id="b", name="g", index=1), piece("{}", id="a", name="f", index=0)) == {1: ("b", "g", "{}"), 0: ("a", "f", "{}")}
+    assert pieces(piece("{}", id="b", name="g", index=1), piece("{}", id="a", name="f", index=0)) == {
+        1: ("b", "g", "{}"),
+        0: ("a", "f", "{}"),
+    }
 
 
 @pytest.mark.parametrize("index", [{}, {"index": None}, {"index": -1}, {"index": "0"}, {"index": True}])
 def test_without_an_index_the_id_tells_calls_apart(index: dict[str, Any]):
-    found = pieces(piece('{"a":', id="a", name="f", **index), piece("1}", **index), piece("{", id="b", name="f", **index), piece("}", id="b", **index))
+    found = pieces(
+        piece('{"a":', id="a", name="f", **index),
+        piece("1}", **index),
+        piece("{", id="b", name="f", **index),
+        piece("}", id="b", **index),
+    )
     assert found == {0: ("a", "f", '{"a":1}'), 1: ("b", "f", "{}")}
 
 
@@ -271,7 +335,9 @@ def test_arguments_that_are_an_object_become_text():
     assert pieces(piece({"a": [1]}, id="a", name="f")) == {0: ("a", "f", '{"a":[1]}')}
 
 
-@pytest.mark.parametrize("calls", [{}, [None], [{"function": None}], [{"id": 1, "function": {"name": 2, "arguments": 3}}], "x"])
+@pytest.mark.parametrize(
+    "calls", [{}, [None], [{"function": None}], [{"id": 1, "function": {"name": 2, "arguments": 3}}], "x"]
+)
 def test_what_is_no_tool_call_is_left_out(calls: object):
     assert calls_of(answer(WIRE, sse(chunk(tool_calls=calls), STOP))) == {}
 
@@ -322,14 +388,22 @@ def test_the_request_id_of_the_headers_comes_first():
         ({"error": {"message": "slow", "type": "rate_limit_error", "code": None}}, "rate_limited"),
         ({"error": {"message": "x", "type": "BadRequestError", "param": None, "code": 400}}, "bad_request"),
         ({"object": "error", "message": "x", "type": "BadRequestError", "code": 400}, "bad_request"),
-        ({"error": {"code": 502, "message": "down"}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]}, "server_error"),
+        (
+            {
+                "error": {"code": 502, "message": "down"},
+                "choices": [{"delta": {"content": ""}, "finish_reason": "error"}],
+            },
+            "server_error",
+        ),
         ({"error": {"message": "too long", "code": "context_length_exceeded"}}, "context_window_exceeded"),
         ({"error": "broken"}, "server_error"),
         ({"code": "Arrearage", "message": "pay"}, "server_error"),
     ],
 )
 @pytest.mark.parametrize("headers", [STREAM, JSON])
-def test_an_error_object_is_classified_like_an_error_status(payload: dict[str, Any], kind: str, headers: dict[str, str]):
+def test_an_error_object_is_classified_like_an_error_status(
+    payload: dict[str, Any], kind: str, headers: dict[str, str]
+):
     body = sse(payload) if headers is STREAM else sse(payload)[6:]
     assert failure(WIRE, body, headers).kind == kind
 
@@ -363,6 +437,8 @@ def test_a_code_of_success_is_no_error(code: object):
 
 
 def test_an_error_status_is_classified_with_its_hints():
-    error = OpenAIChatCodec().error(429, {"retry-after": "2"}, b'{"error":{"code":"rate_limit_exceeded","message":"slow"}}', Dialect())
+    error = OpenAIChatCodec().error(
+        429, {"retry-after": "2"}, b'{"error":{"code":"rate_limit_exceeded","message":"slow"}}', Dialect()
+    )
     assert isinstance(error, errors.RateLimitError)
     assert (error.retry_after, error.status, error.code) == (2.0, 429, "rate_limit_exceeded")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_the_space_after_the_colon_is_optional():
 
 
 def test_a_byte_order_mark_before_the_first_line_is_dropped():
-    assert payloads(b'\xef\xbb', b'\xbfdata: {"a":1}\n\n') == [{"a": 1}]
+    assert payloads(b"\xef\xbb", b'\xbfdata: {"a":1}\n\n') == [{"a": 1}]
 
 
 def test_comments_ids_retries_and_unknown_fields_mean_nothing():
@@ -37,7 +39,9 @@ def test_comments_ids_retries_and_unknown_fields_mean_nothing():
 
 
 def test_an_event_has_its_name_and_its_status():
-    (first, second) = events(b'id:1\nevent:error\n:HTTP_STATUS/429\ndata:{"a":1}\n\nevent: result\nstatus: 200\ndata:{"a":2}\n\n')
+    (first, second) = events(
+        b'id:1\nevent:error\n:HTTP_STATUS/429\ndata:{"a":1}\n\nevent: result\nstatus: 200\ndata:{"a":2}\n\n'
+    )
     assert (first.name, first.status) == (b"error", 429)
     assert (second.name, second.status) == (b"result", 200)
 
@@ -112,7 +116,7 @@ def test_a_stream_has_a_limit_in_bytes(monkeypatch: pytest.MonkeyPatch):
         with pytest.raises(InvalidResponseError, match="64 MiB"):
             for part in chunks:
                 for event in decoder.feed(part):
-                    found.append(event)  # noqa: PERF402  # those before the error are kept
+                    found.append(event)  # those before the error are kept
         assert len(found) == 2
     assert len(events(data[:40])) == 2
 
@@ -139,6 +143,6 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=40).map(b"".join), st.lists(st.integers(0, 200), max_size=8))
 def test_cutting_the_bytes_differently_gives_the_same_events(data: bytes, cuts: list[int]):
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    parts = [data[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    parts = [data[start:stop] for start, stop in pairwise(places)]
     single = [data[index : index + 1] for index in range(len(data))]
     assert events(data) == events(*parts) == events(*single)

@@ -6,7 +6,6 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 
@@ -18,7 +17,7 @@ from ..errors import ConfigurationError
 from ..providers.catalogue import profiles
 from ..types import Target
 from .opening import open_client, policy_file
-from .printing import plain, print_json, tell
+from .printing import print_json, problem_text, tell
 
 __all__ = ["check", "schema"]
 
@@ -32,7 +31,7 @@ def check(args: Namespace) -> int:
         print_json({"file": policy_file(args), "problems": found})
     else:
         for problem in found:
-            print(plain(_line(problem)))
+            print(problem_text(problem))
     tell(f"{policy_file(args) or 'the built-in policy'}: {_summary(counts)}")
     return 1 if counts["error"] or (args.strict and counts["warning"]) else 0
 
@@ -74,13 +73,6 @@ def _missing(client: Client) -> Iterator[Problem]:
                 told.add(target)
                 place = ("routes", route, "chain", index)
                 yield client.policy.origin.problem("warning", place, f"`{target}` is skipped: {why_not}", hint or None)
-
-
-def _line(problem: Problem) -> str:
-    """An error as it is; the others say what they are behind their place."""
-    if problem.severity == "error":
-        return str(problem)
-    return str(replace(problem, message=f"{problem.severity}: {problem.message}"))
 
 
 def _summary(counts: Counter[Severity]) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from unicodedata import category, combining, east_asian_width
 
-__all__ = ["plain", "print_error", "print_json", "print_table", "tell"]
+if TYPE_CHECKING:
+    from ..config import Problem
+
+__all__ = ["plain", "print_error", "print_json", "print_table", "problem_text", "tell"]
 
 _GAP = "  "
 
@@ -42,6 +47,13 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, data:
     for row in cells:
         padded = (text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True))
         print(_GAP.join(padded).rstrip(), file=sys.stdout if data else sys.stderr)
+
+
+def problem_text(problem: Problem) -> str:
+    """Write an error as it is; a warning or a note says so behind its place."""
+    if problem.severity != "error":
+        problem = replace(problem, message=f"{problem.severity}: {problem.message}")
+    return plain(str(problem))
 
 
 def plain(text: str) -> str:

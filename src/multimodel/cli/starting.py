@@ -17,7 +17,7 @@ from ..config.routes import ChainMember, Route
 from ..errors import ConfigurationError
 from ..providers.catalogue import profiles
 from ..providers.profile import Profile
-from .printing import plain, tell
+from .printing import plain, problem_text, tell
 
 __all__ = ["init"]
 
@@ -43,7 +43,7 @@ def init(args: Namespace) -> int:
     )
     for problem in problems:
         if problem.severity != "note":
-            tell(plain(f"{problem.severity}: {problem}"))
+            tell(problem_text(problem))
     targets = found.routes["chat"].chain
     print(f"{file}: route `chat` over {len(targets)} target{'s' if len(targets) > 1 else ''}")
     tell('hint: try it with `multimodel complete chat "Hello"`')

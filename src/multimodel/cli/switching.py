@@ -43,8 +43,8 @@ def status(args: Namespace) -> int:
 
 def off(args: Namespace) -> int:
     """Tell what would stop, ask on a terminal, switch off, and print what is off now."""
-    if not args.reason.strip():
-        raise MisuseError("the reason is empty", "say why, for whoever wonders later")
+    if not args.reason.strip() or not (args.reason + (args.by or "")).isprintable():
+        raise MisuseError("the audit log needs a reason, in plain text", "say why, for whoever wonders later")
     until = None if args.until is None else _until(args.until, datetime.now(UTC))
     with open_client(args) as client:
         if client.status().switch_file is None:

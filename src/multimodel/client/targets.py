@@ -167,7 +167,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         why_not, lacks, window = _describe_local(account, member.model)
     timeouts = route.timeouts_for(member)
     retry = route.retry_for(member)
-    thinks = facts is not None and facts.thinking in ("hybrid", "always")
+    thinks = facts is not None and facts.thinking == "always"  # a hybrid model thinks when asked, and shows it
     base = setup.base_url or f"{profile.adapter}:{account.name}"
     fingerprint = setup.key.fingerprint if setup.key is not None else "none"
     missing = sorted(need for need in route.requires if need in lacks)

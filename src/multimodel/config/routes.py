@@ -45,7 +45,7 @@ Need: TypeAlias = Literal[
 class Timeouts(Settings):
     """The limits of one attempt, in seconds.
 
-    :ivar first_content: until the first content; None is 10 s, or 60 s for a model that thinks before it answers.
+    :ivar first_content: until the first content; None is 10 s, or 60 s for a model that always thinks before it answers.
     :ivar idle: between two contents.
     :ivar whole: for a whole body, with ``transfer: whole``.
     """

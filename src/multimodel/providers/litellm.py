@@ -1,7 +1,7 @@
 """Vendors that litellm reaches: ``litellm:anthropic/claude-sonnet-4-6`` asks litellm's own model string.
 
 litellm is imported on first use, and only its ``completion`` and ``acompletion`` are called: no Router, no
-fallbacks, no callbacks, no retries, no proxy. It keeps its settings and its connections in the process, so the
+fallbacks, no callbacks, no retries. It keeps its settings and its connections in the process, so the
 first use silences its loggers and sets what would send anything anywhere else.
 
 What litellm does by itself and offers no switch for: it follows redirects, and with OpenAI's own models, on the
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
@@ -63,7 +64,7 @@ class LiteLLMProvider:
         litellm = await loaded()
         _by_loop.setdefault(asyncio.get_running_loop(), WeakSet()).add(self)
         exchange, arguments = self._exchange(attempt, attempt.now() - began)
-        answer = None
+        answer: Any = None
         with exchange:
             answer = await within(exchange.left, partial(litellm.acompletion, **arguments))
         try:
@@ -76,7 +77,7 @@ class LiteLLMProvider:
                 for event in exchange.feed(chunk):
                     yield event
         finally:
-            if attempt.stream:
+            if hasattr(answer, "aclose"):
                 await answer.aclose()
 
     def close(self) -> None:
@@ -136,8 +137,6 @@ def _stream(exchange: Exchange, call: Callable[[], Any]) -> Generator[AnswerEven
 
 def _evicted(*, of_loop: bool) -> Iterator[Any]:
     """Take clients out of litellm's cache: those of the running event loop, or those of none."""
-    import sys
-
     litellm = sys.modules.get("litellm")
     if litellm is None:
         return

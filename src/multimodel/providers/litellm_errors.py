@@ -18,15 +18,32 @@ from .litellm_reader import LateError
 __all__ = ["failure"]
 
 _BUGS = (TypeError, KeyError, AttributeError, ValueError, IndexError, NameError)
-_CONNECT_TIMEOUTS = {"httpcore.ConnectTimeout", "httpx.ConnectTimeout", "aiohttp.ConnectionTimeoutError"}
-_TLS = {"ssl.SSLError", "aiohttp.ClientSSLError"}
-_UNSENT = {
-    "httpcore.ConnectError",
-    "aiohttp.ClientConnectorError",
-    "aiohttp.ClientProxyConnectionError",
-    "socket.gaierror",
-    "builtins.ConnectionRefusedError",
-}
+_NETWORK: tuple[tuple[frozenset[str], Kind, str], ...] = (
+    (
+        frozenset({"httpcore.ConnectTimeout", "httpx.ConnectTimeout", "aiohttp.ConnectionTimeoutError"}),
+        "timeout.connect",
+        "no connection in time",
+    ),
+    (
+        frozenset({"ssl.SSLError", "aiohttp.ClientSSLError"}),
+        "connection.tls",
+        "the vendor's certificate or TLS handshake was not accepted",
+    ),
+    (
+        frozenset(
+            {
+                "httpcore.ConnectError",
+                "aiohttp.ClientConnectorError",
+                "aiohttp.ClientProxyConnectionError",
+                "socket.gaierror",
+                "builtins.ConnectionRefusedError",
+            }
+        ),
+        "connection.unsent",
+        "no connection",
+    ),
+)
+"""What says that nothing was sent. ``httpx.ConnectError`` does not: litellm also calls a broken connection so."""
 _TIMEOUTS = {"httpx.TimeoutException", "aiohttp.ServerTimeoutError", "openai.APITimeoutError"}
 _BROKEN = {
     "httpx.TransportError",
@@ -103,12 +120,9 @@ def _body(answers: list[Any]) -> bytes:
 
 def _network(names: frozenset[str], late: Callable[[], CallError], *, answering: bool) -> CallError | None:
     """What a failure of the network means, if it is one."""
-    if names & _CONNECT_TIMEOUTS:
-        return error_for("timeout.connect", "no connection in time")
-    if names & _TLS:
-        return error_for("connection.tls", "the vendor's certificate or TLS handshake was not accepted")
-    if names & _UNSENT:
-        return error_for("connection.unsent", "no connection")
+    for known, kind, message in _NETWORK:
+        if names & known:
+            return error_for(kind, message)
     if names & _TIMEOUTS:
         return late()
     if names & _BROKEN:
@@ -123,8 +137,8 @@ def _unsent(chain: list[BaseException], names: frozenset[str], *, answering: boo
     root = chain[-1]
     if answering:
         return None
-    if isinstance(root, ImportError):
-        return ConfigurationError(f"litellm needs `{root.name}` for this model", hint=f"pip install {root.name}")
+    if isinstance(root, ImportError) and root.name:
+        return ConfigurationError(f"litellm needs `{root.name}` for this request", hint=f"pip install {root.name}")
     if "litellm.AuthenticationError" in names or _names(type(root))[0] == "openai.OpenAIError":
         return ConfigurationError("litellm has no key for this model", hint="set the vendor's key variable")
     if type(root) in _BUGS:

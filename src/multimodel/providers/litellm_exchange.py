@@ -86,13 +86,17 @@ class Exchange:
         """Take what litellm returned: a stream, or a whole answer, whose events are yielded."""
         self._answer = answer
         self._phase = "reading"
+        if answer is None:
+            raise error_for("invalid_response", "litellm returned no answer")
         if self._attempt.stream:
             return
         choice = answer.choices[0]
         message = choice.message
         self._model = answer.model
         self._usage = _usage(getattr(answer, "usage", None))
-        if reasoning := getattr(message, "reasoning_content", None):
+        reasoning = getattr(message, "reasoning_content", None)
+        self._content = bool(reasoning or message.content or message.tool_calls)
+        if reasoning:
             yield ReasoningDelta(reasoning)
         if message.content:
             yield TextDelta(message.content)
@@ -112,25 +116,22 @@ class Exchange:
         self._model = _hidden(chunk).get("provider_response_model") or self._model or chunk.model
         if getattr(chunk, "usage", None) is not None:
             self._usage = _usage(chunk.usage)
-        content = False
-        for choice in chunk.choices[:1]:
-            for event in self._events(choice.delta):
-                content = True
-                yield event
-            if choice.finish_reason and self._phase == "reading":
-                self._terminal(choice.finish_reason)
-        if self._phase == "draining":
+        if self._phase == "draining" or not chunk.choices:
             return
-        if content:
+        choice = chunk.choices[0]
+        for event in self._events(choice.delta):
             self._content = True
             self._wait(self._attempt.limits.idle)
+            yield event
+        if choice.finish_reason:
+            self._terminal(choice.finish_reason)
 
     def _events(self, delta: Any) -> Iterator[AnswerEvent]:
         if reasoning := getattr(delta, "reasoning_content", None):
             yield ReasoningDelta(reasoning)
-        if delta.content:
-            yield TextDelta(delta.content)
-        for call in delta.tool_calls or ():
+        if content := getattr(delta, "content", None):
+            yield TextDelta(content)
+        for call in getattr(delta, "tool_calls", None) or ():
             index, name, arguments = call.index or 0, call.function.name or None, call.function.arguments or ""
             if index not in self._calls:
                 self._calls[index] = name is not None
@@ -157,6 +158,8 @@ class Exchange:
         reason = _REASONS.get(mapped)
         if reason is None:
             raise error_for("invalid_response", "the answer ended for an unknown reason", code=given[:100])
+        if reason == "content_filter" and not self._content:
+            raise error_for("content_filtered", "the vendor's moderation refused", request_id=_request_id(self._answer))
         self._reason = reason
 
     def _finished(self) -> Finished:
@@ -205,8 +208,8 @@ def _usage(given: Any) -> Usage | None:
         input_tokens=given.prompt_tokens,
         output_tokens=given.completion_tokens,
         total_tokens=given.total_tokens,
-        cached_tokens=read.cached_tokens if read is not None else None,
-        reasoning_tokens=written.reasoning_tokens if written is not None else None,
+        cached_tokens=getattr(read, "cached_tokens", None),
+        reasoning_tokens=getattr(written, "reasoning_tokens", None),
     )
 
 

@@ -16,7 +16,11 @@ from ..errors import ConfigurationError
 __all__ = ["load", "loaded"]
 
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
-_NOISE = ("`ReadOnly` qualifier", "Accessing the.*attribute on the instance is deprecated", "conflict with protected namespace")
+_NOISE = (
+    "`ReadOnly` qualifier",
+    "Accessing the.*attribute on the instance is deprecated",
+    "conflict with protected namespace",
+)
 """Warnings of pydantic about litellm's types, which come when litellm first uses them; litellm mutes the same ones."""
 
 _lock = threading.Lock()

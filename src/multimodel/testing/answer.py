@@ -6,12 +6,13 @@ or suspends the connection. A fault is another script for the same answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from .refusals import Refusal
@@ -158,7 +159,7 @@ def chunk(data: bytes) -> bytes:
 
 def dumps(value: object) -> bytes:
     """Return JSON without spaces, in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(value)
 
 
 def _phrase(status: int) -> str:

@@ -162,7 +162,11 @@ class Connection(asyncio.Protocol):
             script = self._script
             if self._blocked or script is None or request is None:
                 return
-            action = next(script, None)
+            try:
+                action = next(script, None)
+            except Exception:
+                self.stop()  # a bug in a fault must not look like silence; asyncio logs it
+                raise
             if action is None:
                 self._over()
                 return

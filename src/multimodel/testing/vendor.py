@@ -185,7 +185,7 @@ class FaultyVendor:
         """Connections open now, and ever."""
         return Connections(len(self._site.connections), self._site.accepted)
 
-    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 1.0) -> bool:
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 5.0) -> bool:
         """Wait until ``condition`` holds; it is looked at whenever a request or a connection changes.
 
         :returns: whether it holds.

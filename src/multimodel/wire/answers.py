@@ -137,7 +137,7 @@ class AnswerDecoder(ABC):
                     self._after(answer)
                 else:
                     if (event.name or "choices" not in answer or answer.get("error")) and _is_fault(answer, event.name):
-                        raise self._refused(_stated(fault_from(answer), event.status))
+                        raise self._failed(fault_from(answer), event.status)
                     yield from self._contents(answer)
                     if self._failure is not None:
                         raise self._failure
@@ -154,7 +154,7 @@ class AnswerDecoder(ABC):
         elif self.terminal:
             pass
         elif event.name == b"error":
-            raise self._refused(_stated(Fault(message=event.data.decode("utf-8", "replace")), event.status))
+            raise self._failed(Fault(message=event.data.decode("utf-8", "replace")), event.status)
         elif event.name in _NAMES:
             raise InvalidResponseError("an event of the stream is not JSON", request_id=self._identity())
 
@@ -175,7 +175,7 @@ class AnswerDecoder(ABC):
         if isinstance(answer, list):
             answer = next(iter(answer), None)  # Google wraps its errors
         if isinstance(answer, dict) and _is_fault(answer):
-            raise self._refused(fault_from(answer))
+            raise self._failed(fault_from(answer))
         if not isinstance(answer, dict) or not self._choices(answer):
             raise InvalidResponseError("the answer is JSON, but not of this format", request_id=self._identity())
         yield from self._contents(answer)
@@ -249,6 +249,10 @@ class AnswerDecoder(ABC):
         if self._usage is None and isinstance(choice.get("usage"), dict):
             self._usage = choice["usage"]
 
+    def _failed(self, fault: Fault, status: int | None = None) -> CallError:
+        stated = replace(fault, status=status or fault.status, request_id=fault.request_id or self._request_id)
+        return self._refused(stated)
+
     def _identity(self) -> str | None:
         return request_id(self._headers, self._request_id)
 
@@ -261,10 +265,6 @@ def _is_fault(answer: dict[str, Any], name: bytes = b"") -> bool:
     if name == b"error" or answer.get("error"):
         return True
     return "choices" not in answer and (answer.get("code") not in _SUCCESS or answer.get("object") == "error")
-
-
-def _stated(fault: Fault, status: int | None) -> Fault:
-    return fault if status is None else replace(fault, status=status)
 
 
 def _parts(content: list[Any]) -> Iterator[AnswerEvent]:

@@ -7,15 +7,15 @@ A stream has no ``[DONE]``; it is complete when a finish reason was seen, and on
 
 Quirks that this codec implements:
 
-=================== =====================================================================================
-``native_path``     ``text`` or ``multimodal`` (default: ``multimodal`` for requests with media, else ``text``)
-``max_tokens_field`` ``max_completion_tokens`` instead of ``max_tokens``, which does not bound thinking
-``stream_only``     true: a whole answer is streamed on the wire; ``thinking``: only while the model thinks
-``reasoning``       ``enable_thinking`` (default), ``effort``, ``none``: see :mod:`.thinking`, with its quirks
-``tool_choices``    which of ``auto``, ``none``, ``required``, ``named`` work (default: all but ``required``)
+===================== ===================================================================================
+``native_path``       ``text`` or ``multimodal`` (default: ``multimodal`` for media, else ``text``)
+``max_tokens_field``  ``max_completion_tokens`` instead of ``max_tokens``, which does not bound thinking
+``stream_only``       true: a whole answer is streamed on the wire; ``thinking``: only while the model thinks
+``reasoning``         ``enable_thinking`` (default), ``effort``, ``none``: see :mod:`.thinking`, with its quirks
+``tool_choices``      which of ``auto``, ``none``, ``required``, ``named`` work (default: all but ``required``)
 ``preserve_thinking`` true: what the model thought in earlier turns is sent back; false: the vendor is told not to
-``unsupported``     names of request options that the model does not know
-=================== =====================================================================================
+``unsupported``       names of request options that the model does not know
+===================== ===================================================================================
 
 Source: the vendor's API reference and error page, and the requests of its own SDK, version 2.0.2.
 """
@@ -46,7 +46,7 @@ from .requests import (
     response_format_of,
     tools_of,
 )
-from .thinking import thinking, why_not_think
+from .thinking import Defaults, thinking
 
 __all__ = ["DashScopeCodec"]
 
@@ -57,7 +57,7 @@ _PATHS = {
 _OTHER = {"text": "multimodal", "multimodal": "text"}
 _OWN = ("result_format", "incremental_output", "n", "stream")
 _TOOL_CHOICES = ("auto", "none", "named")
-_EFFORTS = {"minimal": "low", "high": "xhigh"}
+_THINKING = Defaults("enable_thinking", "enable_thinking", {"minimal": "low", "high": "xhigh"})
 _MAX_TEMPERATURE = 1.99
 _MAX_MEDIUM = 10 * 2**20
 
@@ -79,9 +79,7 @@ class DashScopeCodec:
         if any(message.name is not None for message in request.messages):
             notes.append("the names of speakers were not sent")
         parameters: dict[str, Any] = {"result_format": "message", **_options(request, dialect, notes)}
-        off = why_not_think(request, dialect, json_needs="non_thinking")
-        mode = dialect.quirks.get("reasoning", "enable_thinking")
-        thought = thinking(request, dialect, mode=mode, off=off, notes=notes, efforts=_EFFORTS)
+        thought = thinking(request, dialect, defaults=_THINKING, notes=notes)
         parameters |= thought.fields
         stream_only = dialect.quirks.get("stream_only")
         stream = stream or stream_only is True or (stream_only == "thinking" and thought.on is True)

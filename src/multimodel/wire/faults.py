@@ -174,6 +174,7 @@ _STATUSES: dict[int, Kind] = {
 }
 _SETTLED = frozenset({401, 402, 408, 409})
 
+_REDIRECT = "redirects are not followed; correct `base_url`"
 _WORDS: dict[Kind, str] = {
     "authentication": "the vendor does not accept the key",
     "permission_denied": "the vendor does not allow this to the key, or not from here",
@@ -263,6 +264,6 @@ def as_error(fault: Fault, dialect: Dialect, headers: Mapping[str, str], status:
         retry_after=hint.retry_after,
         should_retry=hint.should_retry,
         scope=rule.scope if rule else None,
-        hint=rule.hint if rule else None,
+        hint=rule.hint if rule else _REDIRECT if status in range(300, 400) else None,
         detail=fault.message,
     )

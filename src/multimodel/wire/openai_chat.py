@@ -2,17 +2,17 @@
 
 Quirks that this codec implements:
 
-==================== ====================================================================================
-``max_tokens_field`` ``max_completion_tokens`` instead of ``max_tokens``
-``stream_usage``     false: ``stream_options`` is not sent
-``stream_only``      true: a whole answer is streamed on the wire; ``thinking``: only while the model thinks
-``reasoning``        ``effort`` (default), ``enable_thinking``, ``none``: see :mod:`.thinking`, with its quirks
-``tool_choices``     which of ``auto``, ``none``, ``required``, ``named`` work (default: all)
-``prefill_field``    the field that marks a last assistant message as the answer's beginning (``partial``, ``prefix``)
+===================== ===================================================================================
+``max_tokens_field``  ``max_completion_tokens`` instead of ``max_tokens``
+``stream_usage``      false: ``stream_options`` is not sent
+``stream_only``       true: a whole answer is streamed on the wire; ``thinking``: only while the model thinks
+``reasoning``         ``effort`` (default), ``enable_thinking``, ``none``: see :mod:`.thinking`, with its quirks
+``tool_choices``      which of ``auto``, ``none``, ``required``, ``named`` work (default: all)
+``prefill_field``     what marks a last assistant message as the answer's beginning (``partial``, ``prefix``)
 ``preserve_thinking`` true: what the model thought in earlier turns is sent back as ``reasoning_content``
-``video_url``        true: films are understood, as ``{"type": "video_url"}``
-``unsupported``      names of request options that the vendor does not know
-==================== ====================================================================================
+``video_url``         true: films are understood, as ``{"type": "video_url"}``
+``unsupported``       names of request options that the vendor does not know
+===================== ===================================================================================
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from .requests import (
     response_format_of,
     tools_of,
 )
-from .thinking import thinking, why_not_think
+from .thinking import Defaults, thinking
 
 __all__ = ["OpenAIChatCodec"]
 
@@ -61,6 +61,7 @@ _PATH = "/chat/completions"
 _OWN = ("model", "messages", "stream", "n")
 _SAME = ("temperature", "top_p", "seed")
 _TOOL_CHOICES = ("auto", "none", "required", "named")
+_THINKING = Defaults("effort")
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-flac": "flac", "mp4": "m4a"}
 
 
@@ -74,11 +75,7 @@ class OpenAIChatCodec:
         """
         check_supported(request, dialect)
         quirks, notes = dialect.quirks, list[str]()
-        mode = quirks.get("reasoning", "effort")
-        off = None
-        if mode != "effort" or "thinking_switch" in quirks:
-            off = why_not_think(request, dialect, json_needs="any" if mode == "effort" else "non_thinking")
-        thought = thinking(request, dialect, mode=mode, off=off, notes=notes, efforts={})
+        thought = thinking(request, dialect, defaults=_THINKING, notes=notes)
         stream_only = quirks.get("stream_only")
         stream = stream or stream_only is True or (stream_only == "thinking" and thought.on is True)
         body: dict[str, Any] = {

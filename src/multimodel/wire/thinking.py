@@ -21,16 +21,38 @@ or a JSON answer (unless the quirk ``json_needs`` is ``any``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..types import NamedTool, Request
 from . import Dialect
 from .requests import denied, is_prefill
 
-__all__ = ["Thinking", "thinking", "why_not_think"]
+__all__ = ["Defaults", "Thinking", "thinking"]
 
 _BUDGETS = {"minimal": 4096, "low": 4096, "medium": 16384}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a format does where a vendor's quirks say nothing.
+
+    :ivar reasoning: the quirk ``reasoning``.
+    :ivar switch: the quirk ``thinking_switch`` where ``reasoning`` is ``effort``.
+    :ivar efforts: the quirk ``efforts``, under the vendor's own.
+    """
+
+    reasoning: str
+    switch: str | None = None
+    efforts: Mapping[str, Any] = field(default_factory=dict)
+
+    def switch_of(self, dialect: Dialect) -> str | None:
+        """Name the field that turns thinking on and off, if there is one."""
+        mode = dialect.quirks.get("reasoning", self.reasoning)
+        found: str | None = dialect.quirks.get(
+            "thinking_switch", self.switch if mode == "effort" else "enable_thinking"
+        )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +63,48 @@ class Thinking:
     on: bool | None = None
 
 
-def thinking(
-    request: Request, dialect: Dialect, *, mode: str, off: str | None, notes: list[str], efforts: Mapping[str, Any]
-) -> Thinking:
-    """Say how hard to think.
-
-    ``off`` is why thinking must be off, if it must; ``efforts`` are the values of the format, before the quirk's.
+def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, notes: list[str]) -> Thinking:
+    """Say how hard to think; add to ``notes`` what was changed.
 
     :raises PolicyDeniedError: when the model cannot be told so.
     """
     effort = request.reasoning_effort
     wanted = effort is not None and effort != "none"
     quirks, always = dialect.quirks, dialect.thinking == "always"
+    mode = quirks.get("reasoning", defaults.reasoning)
     if mode == "none" or dialect.thinking == "none":
         if wanted:
             raise denied("`reasoning_effort`")
         return Thinking({}, on=False if dialect.thinking == "none" else None)
     if always and effort == "none":
         raise denied("`reasoning_effort: none`")
-    if always and off:
-        raise denied(f"{off} while the model thinks")
-    switch = None if always else quirks.get("thinking_switch", None if mode == "effort" else "enable_thinking")
+    switch = defaults.switch_of(dialect)
+    off = _why_off(request, dialect) if switch is not None else None
+    if always:
+        if off:
+            raise denied(f"{off} while the model thinks")
+        switch = None
     if effort is None and (switch is None or dialect.thinking != "hybrid"):
         return Thinking({}, on=always or None)
     on = wanted or (effort is None and bool(quirks.get("thinking_default", False)))
-    if on and off and switch is not None:
+    if on and off:
         if wanted:
             notes.append(f"thinking was switched off: the vendor does not think with {off}")
         on = wanted = False
     fields = _switched(switch, on=on)
     if wanted or (effort == "none" and switch is None):
-        fields |= _degree(str(effort), dialect, mode, efforts)
+        fields |= _degree(str(effort), dialect, mode, defaults.efforts)
     return Thinking(fields, on or always)
 
 
-def why_not_think(request: Request, dialect: Dialect, *, json_needs: str) -> str | None:
-    """Say why a model whose thinking can be switched must not think, if so. ``json_needs`` is the format's default."""
+def _why_off(request: Request, dialect: Dialect) -> str | None:
+    """Say why a model whose thinking can be switched must not think, if so."""
     if request.tools and (isinstance(request.tool_choice, NamedTool) or request.tool_choice == "required"):
         return "a forced tool"
     if is_prefill(request):
         return "the beginning of an answer"
     wants_json = request.response_format is not None and request.response_format.type != "text"
-    if wants_json and dialect.quirks.get("json_needs", json_needs) == "non_thinking" and dialect.thinking != "always":
+    if wants_json and dialect.thinking != "always" and dialect.quirks.get("json_needs") != "any":
         return "a JSON answer"
     return None
 

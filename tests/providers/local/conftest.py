@@ -61,3 +61,9 @@ def lab(provider: LocalProvider) -> Iterator[Lab]:
     lab = Lab(provider, "qwen3")
     yield lab
     lab.close()
+
+
+@pytest.fixture(scope="session")
+def archive_tokenizer(archive: Path) -> Path:
+    """The archive again: hypothesis wants fixtures that outlive an example."""
+    return archive

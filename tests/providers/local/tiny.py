@@ -108,6 +108,7 @@ def make_tokenizer(kind: str):
         show_progress=False,
     )
     texts = [text for messages, _, answer in lessons(kind) for text in (*(m["content"] for m in messages), answer)]
+    texts.remove(CHINESE)  # so that its characters take several tokens
     tokenizer.train_from_iterator(texts, trainer)
     tags = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in tags])

@@ -214,7 +214,7 @@ class _Work:
     def takes(self, row: Row) -> bool:
         """Whether there is a place, and memory, for one more row."""
         rows = [*self._batch.rows, *(other for other, _ in self._prompts)]
-        return not rows or (len(rows) < self._max_rows and self._fits([*rows, row], 2 * CHUNK))
+        return not rows or (len(rows) < self._max_rows and self._fits([*rows, row], CHUNK))
 
     def take(self, row: Row) -> None:
         self._prompts.append((row, Prefill(self._weights.model, row.ids)))
