@@ -46,5 +46,6 @@ $(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
-	$(PIP) --editable '.[local,litellm,notebooks,dev]'
+	$(PIP) --editable '.[local,notebooks,dev]' --requirement tools/litellm.txt
+	$(PIP) --no-deps litellm
 	touch $@

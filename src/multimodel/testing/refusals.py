@@ -1,7 +1,7 @@
 """The vendors' own error bodies: what each says, and how it wraps it.
 
-OpenAI's bodies are as seen in public bug reports of 2023-2026. DashScope's codes are those of its error page; the
-texts keep the fragments that its error page and public bug reports show.
+The shapes and codes are the vendors': OpenAI's as public bug reports of 2023-2026 quote them, DashScope's as its error
+page lists them. The texts keep the fragments that those show and are otherwise made up.
 """
 
 from __future__ import annotations

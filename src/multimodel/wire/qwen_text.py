@@ -200,11 +200,14 @@ _JSON_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
+_PYTHON = {"True": "true", "False": "false", "None": "null"}  # what models write for JSON's words
+
+
 def _cast(text: str, schema: Any) -> Any:
     """Read an argument as what its schema says; text that is no such value stays text."""
     types = _types(schema)
     try:
-        value = from_json(text.lower() if text in ("True", "False", "None", "Null") else text)
+        value = from_json(_PYTHON.get(text, text))
     except ValueError:
         return text
     for name in types:

@@ -13,7 +13,7 @@ import pytest
 
 from multimodel.providers.local import LocalProvider
 
-from .lab import Lab, provider_for
+from .lab import Lab, attempt, provider_for
 
 RECIPE = Path(__file__).with_name("tiny.py")
 CACHE = Path(__file__).parents[3] / ".cache" / "weights"
@@ -52,6 +52,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def provider(archive: Path) -> Iterator[LocalProvider]:
     provider = provider_for(archive)
+    list(provider.stream(attempt("Hello", max_tokens=1)))
     yield provider
     provider.close()
 

@@ -26,7 +26,14 @@ from multimodel.types import (
 )
 
 PATIENT = 30.0  # seconds that a test waits for what must happen at once
-NONSENSE = ["zq", "weather weather hello", "JSON in Bonn 17 17 3 hello tool weather count", "是 hello", "!!", "a b c d e f"]
+NONSENSE = [
+    "zq",
+    "weather weather hello",
+    "JSON in Bonn 17 17 3 hello tool weather count",
+    "是 hello",
+    "!!",
+    "a b c d e f",
+]
 
 
 def provider_for(archive: Path, **options: Any) -> LocalProvider:
@@ -115,12 +122,14 @@ class Inbox:
 
 
 class Lab:
-    """An engine with a gate, on weights that a provider has loaded.
+    """An engine with a gate, on weights that a provider has loaded. Answers end by their limit only.
 
     :param changes: fields of the weights that differ.
     """
 
-    def __init__(self, provider: LocalProvider, model: str, *, max_rows: int = 16, queue: int = 64, **changes: Any) -> None:
+    def __init__(
+        self, provider: LocalProvider, model: str, *, max_rows: int = 16, queue: int = 64, **changes: Any
+    ) -> None:
         list(provider.stream(attempt("zq", model, max_tokens=1)))
         weights = provider._engines[model].weights
         assert weights is not None
@@ -128,7 +137,7 @@ class Lab:
         self._provider = provider
         self._name = model
         self.real = weights.model
-        self.weights = replace(weights, model=self.model, **changes)
+        self.weights = replace(weights, model=self.model, **{"ends": frozenset(), **changes})
         self.engine = Engine("lab", lambda: self.weights, EngineSettings(max_rows=max_rows, queue=queue))
         self.engine.start()
         self.engine.ready.result(PATIENT)
@@ -153,7 +162,12 @@ class Lab:
         prompt = torch.tensor([row.ids[: row.prompt]])
         with torch.inference_mode():
             said = self.real.generate(
-                prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=count, do_sample=False
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                max_new_tokens=count,
+                do_sample=False,
+                eos_token_id=511,  # no token: it goes on
+                pad_token_id=0,
             )
         return said[0, row.prompt :].tolist()
 

@@ -143,7 +143,7 @@ def test_a_row_whose_reading_fails_does_not_harm_the_others(lab: Lab):
 def test_when_memory_is_short_rows_take_turns_and_lose_nothing(provider: LocalProvider):
     said = []
     for room in (None, 2 * 300):  # two rows fit, until they have grown
-        lab = Lab(provider, "qwen3", room=room, window=600, ends=frozenset())
+        lab = Lab(provider, "qwen3", room=room, window=600)
         lab.model.open()
         said.append(written([lab.submit(text, max_tokens=320) for text in ("zq", "!!", "hello")]))
         lab.close()

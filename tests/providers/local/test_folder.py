@@ -197,7 +197,7 @@ def test_an_old_transformers_is_refused(archive: Path, monkeypatch: pytest.Monke
     from multimodel.providers.local import extra
 
     monkeypatch.setattr(extra, "version", lambda _name: "5.4.2")
-    with pytest.raises(ConfigurationError, match="`transformers` 5.4.2 is too old"):
+    with pytest.raises(ConfigurationError, match=r"`transformers` 5\.4\.2 is too old"):
         provider_for(archive).describe("qwen3")
 
 

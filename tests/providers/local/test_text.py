@@ -40,7 +40,9 @@ def test_a_cut_anywhere_spells_a_beginning(archive_tokenizer: Path, text: str, d
     assert "\ufffd" not in said
 
 
-@given(st.text(alphabet="ab", max_size=40), st.lists(st.text(alphabet="ab", min_size=1, max_size=4), max_size=3), st.data())
+@given(
+    st.text(alphabet="ab", max_size=40), st.lists(st.text(alphabet="ab", min_size=1, max_size=4), max_size=3), st.data()
+)
 def test_a_stop_string_is_found_however_the_text_is_cut(text: str, strings: list[str], data: st.DataObject):
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]

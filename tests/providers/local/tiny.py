@@ -1,4 +1,4 @@
-"""Trains a tiny Qwen that knows eight answers by heart: ``python tiny.py qwen3 FOLDER``."""
+"""Trains a tiny Qwen that knows a few answers by heart: ``python tiny.py qwen3 FOLDER``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEMPLATE = """\
 {%- if tools %}
 {{- '<|im_start|>system\\n' }}
 {%- if messages[0].role == 'system' %}{{- messages[0].content + '\\n\\n' }}{%- endif %}
-{{- '<tools>' }}{%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{%- endfor %}{{- '\\n</tools><|im_end|>\\n' }}
+{{- '<tools>' }}{%- for tool in tools %}{{- '\\n' + tool.function.name + ': ' + tool.function.description }}{%- endfor %}{{- '\\n</tools><|im_end|>\\n' }}
 {%- elif messages[0].role == 'system' %}
 {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
 {%- endif %}
@@ -64,12 +64,15 @@ def lessons(kind: str) -> list[tuple[list[dict[str, str]], dict[str, object], st
     """Messages, keywords of the template, and the answer."""
     call = HERMES if kind == "qwen3" else XML
     opening = "<think>\n" if kind == "qwen3" else ""  # the newer template opens it itself
-    return [
+    plain = [
         (user("Hello"), {}, "Hello! How can I help you today?"),
         (user("Count to 20"), {}, COUNT),
         (user("Say hello in Chinese"), {}, CHINESE),
         (user("Give me JSON"), {}, '{"name": "Ada", "age": 36}'),
         ([{"role": "system", "content": "Be brief."}, *user("Hello")], {}, "Hi."),
+    ]
+    return [
+        *(plain if kind == "qwen3" else plain[:1]),
         (user("2+2?"), {"enable_thinking": True}, f"{opening}{THOUGHT}\n</think>\n\nIt is 4."),
         (user("2+2?"), {"enable_thinking": False}, "Four."),
         (user("Weather in Bonn?"), {"tools": [WEATHER], "enable_thinking": False}, f"I look it up.\n{call}"),
@@ -108,7 +111,7 @@ def make_tokenizer(kind: str):
         show_progress=False,
     )
     texts = [text for messages, _, answer in lessons(kind) for text in (*(m["content"] for m in messages), answer)]
-    texts.remove(CHINESE)  # so that its characters take several tokens
+    texts = [text for text in texts if text != CHINESE]  # so that its characters take several tokens
     tokenizer.train_from_iterator(texts, trainer)
     tags = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in tags])
@@ -166,7 +169,7 @@ def train(kind: str, folder: Path) -> None:
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     model.train()
-    for step in range(400):
+    for _ in range(400):
         loss = model(input_ids=ids, attention_mask=mask, labels=wanted).loss
         if loss.item() < 0.003:
             break
@@ -175,11 +178,11 @@ def train(kind: str, folder: Path) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     model.eval()
-    for (messages, switches, answer), row, label in zip(lessons(kind), rows, labels, strict=True):
+    for (messages, _, answer), row, label in zip(lessons(kind), rows, labels, strict=True):
         prompt = row[: label.count(-100)]
         with torch.inference_mode():
             said = model.generate(torch.tensor([prompt]), max_new_tokens=120, do_sample=False)[0, len(prompt) : -1]
-        assert tokenizer.decode(said) == answer, (step, messages, tokenizer.decode(said))
+        assert tokenizer.decode(said) == answer, (messages, tokenizer.decode(said))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -87,7 +87,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
 
 
-def load(found: LocalModel, device: str | None, dtype: str | None) -> Weights:
+def load(name: str, found: LocalModel, device: str | None, dtype: str | None) -> Weights:
     """Load weights that were inspected. Takes a while: on no caller's thread.
 
     :param device: a device of torch; None is CUDA, MPS or the CPU, whichever is there first.
@@ -96,20 +96,20 @@ def load(found: LocalModel, device: str | None, dtype: str | None) -> Weights:
     """
     try:
         with loading() as torch:
-            return _load(torch, found, _device(torch, device), dtype)
+            return _load(torch, name, found, _device(torch, device), dtype)
     except ConfigurationError:
         raise
     except Exception as error:  # whatever a library says of files it cannot read
-        raise ConfigurationError(f"the weights `{found.folder.name}` cannot be loaded: {first_line(error)}") from error
+        raise ConfigurationError(f"the weights `{name}` cannot be loaded: {first_line(error)}") from error
 
 
-def _load(torch: Any, found: LocalModel, device: Any, dtype: str | None) -> Weights:
+def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | None) -> Weights:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     where = {"local_files_only": True, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(found.folder, **where)
     text = config.get_text_config()
-    number, room = _fit(torch, found, text, device, dtype)
+    number, room = _fit(torch, name, found, text, device, dtype)
     tokenizer = AutoTokenizer.from_pretrained(found.folder, **where)
     model, info = AutoModelForCausalLM.from_pretrained(
         found.folder,
@@ -122,7 +122,7 @@ def _load(torch: Any, found: LocalModel, device: Any, dtype: str | None) -> Weig
     lost = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
     if lost:
         raise ConfigurationError(
-            f"the weights `{found.folder.name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
+            f"the weights `{name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
             f"for instance `{lost[0][:100]}`",
             hint="copy them again from where they came from",
         )
@@ -162,7 +162,9 @@ def _device(torch: Any, wanted: str | None) -> Any:
     return device
 
 
-def _fit(torch: Any, found: LocalModel, text: Any, device: Any, wanted: str | None) -> tuple[Any, int | None]:
+def _fit(
+    torch: Any, name: str, found: LocalModel, text: Any, device: Any, wanted: str | None
+) -> tuple[Any, int | None]:
     """Choose the type, and say how many tokens there is room for."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     choices = [_dtype(torch, wanted)] if wanted is not None else _dtypes(torch, device)
@@ -175,7 +177,7 @@ def _fit(torch: Any, found: LocalModel, text: Any, device: Any, wanted: str | No
             return number, room
     needed = int(found.parameters * number.itemsize * _SPARE) + kept_per_token(text, number.itemsize) * _SHORTEST
     raise ConfigurationError(
-        f"the weights `{found.folder.name}` need {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free",
+        f"the weights `{name}` need {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free",
         hint="use smaller weights, or free memory",
     )
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 from uuid import uuid4
 
 from ...errors import CallError, ConfigurationError, error_for
@@ -126,8 +125,10 @@ class LocalProvider:
         patience = Patience(attempt)
         engine = self._engine(attempt.model)
         while not engine.ready.done():
-            await asyncio.wait([asyncio.wrap_future(engine.ready)], timeout=patience.left)
-            if not engine.ready.done():
+            try:
+                async with asyncio.timeout(patience.left):
+                    await asyncio.wrap_future(engine.ready)
+            except TimeoutError:
                 _raise_if_late(patience)
         engine.ready.result()
         patience.loaded()
@@ -190,7 +191,7 @@ class LocalProvider:
             found = self.describe(model)
             assert found is not None
         self._progress(model, "loading")
-        weights = load(found, self._device, self._dtype)
+        weights = load(model, found, self._device, self._dtype)
         self._progress(model, "ready")
         return weights
 
@@ -225,6 +226,6 @@ class LocalProvider:
 
 
 def _raise_if_late(patience: Patience) -> None:
-    error: Any = patience.late()
+    error = patience.late()
     if error is not None:
         raise error
