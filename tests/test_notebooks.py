@@ -22,3 +22,4 @@ def test_a_notebook_runs_and_shows_its_plots(file: Path):
     assert len(pictures) >= 2
     text = "".join(output.get("text", "") for output in outputs)
     assert "sk-" not in text
+    assert str(ROOT) not in text

@@ -16,6 +16,7 @@ def execute(file: Path) -> nbformat.NotebookNode:
     """Run a notebook from top to bottom and return it with its outputs."""
     notebook = nbformat.read(file, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(file.parent)}}).execute()
+    notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
     return notebook

@@ -69,10 +69,10 @@ class Core:
 
     def chain(self, name: str) -> tuple[Planned, ...]:
         """Return a route's resolved targets, those that cannot be asked included."""
-        chain = self._chains.get(name)
-        if chain is None:
-            chain = self._chains[name] = plan_route(self.policy.routes[name], self.accounts)
-        return chain
+        known = self._chains.get(name)
+        if known is None:  # of threads that come at the same time all get the first one's
+            known = self._chains.setdefault(name, plan_route(self.policy.routes[name], self.accounts))
+        return known
 
     def selected(self, name: str, only: Sequence[str] | None, avoid: Sequence[str] | None) -> tuple[Planned, ...]:
         """Return a route's targets, restricted by a call's ``only`` and ``avoid``.

@@ -38,13 +38,13 @@ class Account:
     region: str | None
     why_not: str | None
     build: Callable[[], Provider]
-    provider: Provider | None = None
+    providers: list[Provider] = field(default_factory=list)
 
     def reach(self) -> Provider:
-        """Return the adapter; it is built on first use."""
-        if self.provider is None:
-            self.provider = self.build()
-        return self.provider
+        """Return the adapter; it is built on first use. Threads that come at the same time all get the first."""
+        if not self.providers:
+            self.providers.append(self.build())
+        return self.providers[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,12 @@ class Accounts:
         self.progress: Callable[[str, str], None] | None = None
 
     def __getitem__(self, name: str) -> Account:
-        account = self._known.get(name)
-        if account is None:
-            account = self._known[name] = self._make(name)
-        return account
+        known = self._known.get(name)
+        return known if known is not None else self._known.setdefault(name, self._make(name))
 
     def built(self) -> list[Provider]:
         """Return the adapters that exist."""
-        return [account.provider for account in self._known.values() if account.provider is not None]
+        return [provider for account in self._known.values() for provider in account.providers]
 
     def _make(self, name: str) -> Account:
         from ..providers.registry import adapter
@@ -126,7 +124,7 @@ class Accounts:
             place.region or _region(config.region, profile),
             None if given is not None else why_not,
             partial(_build, adapter, setup),
-            given,
+            [] if given is None else [given],
         )
 
 
@@ -163,7 +161,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
     setup, profile = account.setup, account.profile
     facts = profile.facts(member.model)
     why_not, lacks, window = account.why_not, _lacks(facts), facts.window if facts else None
-    if why_not is None and profile.adapter == "local" and account.provider is None:
+    if why_not is None and profile.adapter == "local":
         why_not, lacks, window = _describe_local(account, member.model)
     timeouts = route.timeouts_for(member)
     retry = route.retry_for(member)
@@ -215,13 +213,16 @@ def _lacks(facts: ModelFacts | None) -> frozenset[str]:
 
 def _describe_local(account: Account, model: str) -> tuple[str | None, frozenset[str], int | None]:
     """Look at the weights themselves: small files only, no torch."""
+    describe = getattr(account.reach(), "describe", None)
+    if describe is None:  # an adapter that the application handed in
+        return None, frozenset(), None
     try:
-        found = account.reach().describe(model)  # type: ignore[attr-defined]  # the local adapter has it
+        found = describe(model)
     except ConfigurationError as error:
         return str(error), frozenset(), None
     if found is None:
         return f"no weights `{model}` in {account.setup.options.get('archive')}", frozenset(), None
-    lacks = set(_MODALITIES) | {"json_schema"}
+    lacks = set(_MODALITIES) | {"json_object", "json_schema"}
     if not found.tools:
         lacks |= {"tools", "parallel_tools"}
     if not found.thinking:

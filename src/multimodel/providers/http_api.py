@@ -84,10 +84,9 @@ class HttpProvider:
 
     def close(self) -> None:
         """Close this process's connections that belong to no event loop."""
-        pools = self._current()
-        client, pools.blocking = pools.blocking, None
-        if client is not None:
-            client.close()
+        blocking = self._current().blocking
+        while blocking:
+            blocking.pop().close()
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
@@ -118,10 +117,10 @@ class HttpProvider:
 
     def _blocking(self) -> httpx2.Client:
         pools = self._current()
-        if pools.blocking is None:
+        if not pools.blocking:
             transport = blocking_pool(self._base, self._setup.options.get("proxy"))
-            pools.blocking = httpx2.Client(transport=transport, auth=self._auth, trust_env=False)
-        return pools.blocking
+            pools.blocking.append(httpx2.Client(transport=transport, auth=self._auth, trust_env=False))
+        return pools.blocking[0]  # threads that came at the same time all take the first, and all are closed
 
     def _async(self) -> httpx2.AsyncClient:
         pools = self._current()
@@ -145,7 +144,7 @@ class _Pools:
     """The connections of one process: one pool for threads, one for each event loop."""
 
     pid: int = field(default_factory=os.getpid)
-    blocking: httpx2.Client | None = None
+    blocking: list[httpx2.Client] = field(default_factory=list)
     by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = field(default_factory=WeakKeyDictionary)
 
 

@@ -62,6 +62,11 @@ def test_a_process_that_ends_while_it_computes_ends_cleanly_and_without_a_word(a
     assert (ran.returncode, ran.stdout, ran.stderr) == (status, "PASSIVE 1\n", "")
 
 
+def test_a_process_that_closes_its_provider_and_ends_at_once_ends_cleanly(archive: Path):
+    ran = run(archive, "print(text(ask('Hello')))\nprovider.close()")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "Hello! How can I help you today?\n", "")
+
+
 def test_a_child_that_is_forked_in_the_middle_of_a_step_computes_on_its_own(archive: Path):
     ran = run(
         archive,

@@ -110,6 +110,11 @@ class Engine:
         return self._ending is None and not (self.ready.done() and self.ready.exception())
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
+
+    @property
     def weights(self) -> Weights | None:
         """The loaded weights; None before and afterwards."""
         return self._weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ def loading() -> Iterator[Any]:
         if "torch" not in sys.modules:
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="IProgress not found")  # in a notebook without widgets
+            import tqdm.auto  # noqa: F401  # transformers imports it, and would say so
         import torch
         from transformers.utils import logging as theirs
 

@@ -40,6 +40,7 @@ class _Process:
     """What a process holds. A forked child begins with its own, and its parent's weights."""
 
     engines: dict[tuple[int, Which], _Shared] = field(default_factory=dict)
+    ending: list[Engine] = field(default_factory=list)  # released, but perhaps still freeing their weights
     inherited: dict[Which, Weights] = field(default_factory=dict)
     threads: int | None = None
     lock: Lock = field(default_factory=Lock)
@@ -75,10 +76,12 @@ def release(user: object) -> None:
                 del process.engines[key]
                 if shared.engine.pid == os.getpid():
                     shared.engine.end("when idle")
+                    process.ending = [*(engine for engine in process.ending if engine.alive), shared.engine]
 
 
 def _at_exit() -> None:
     own = [shared.engine for (pid, _), shared in _process.engines.items() if pid == os.getpid()]
+    own += [engine for engine in _process.ending if engine.pid == os.getpid()]
     for engine in own:
         engine.end("now")
     until = time.monotonic() + _EXIT
