@@ -132,7 +132,12 @@ def test_an_answer_that_a_limit_cut_is_marked(run, vendor):
 def test_text_comes_piece_by_piece_and_ctrl_c_ends_it_with_130(vendor):
     vendor.pace = 0.1
     vendor.answer = "first then the rest " + "word " * 1000
-    process = subprocess.Popen([*COMMAND, "Count."], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, "Count."],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell leaves it ignored
+    )
     assert os.read(process.stdout.fileno(), 1000)[:5] == b"first"
     assert vendor.log[0].outcome == "pending"
     process.send_signal(signal.SIGINT)

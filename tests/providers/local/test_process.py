@@ -93,6 +93,7 @@ def test_interrupting_a_caller_stops_its_row(archive: Path):
     ran = run(
         archive,
         """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell leaves it ignored
 events = endless()
 threading.Timer(0.05, signal.raise_signal, (signal.SIGINT,)).start()
 try:
