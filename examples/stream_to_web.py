@@ -9,19 +9,18 @@ from typing import Any
 
 from multimodel import AsyncClient, MultimodelError, Restarted, TextDelta
 
-client: AsyncClient | None = None
+client = AsyncClient()  # one for the whole process
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    global client  # noqa: PLW0603  # one client for the process, made inside its event loop
-    if scope["type"] != "http":
+    if scope["type"] == "lifespan":
+        await live(receive, send)
         return
-    client = client or AsyncClient()
     question = json.loads((await receive())["body"])["question"]
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]},
     )
-    answering = asyncio.create_task(answer(client, question, send))
+    answering = asyncio.create_task(answer(question, send))
     leaving = asyncio.create_task(left(receive))
     await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
     for task in (answering, leaving):
@@ -29,7 +28,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await asyncio.gather(answering, leaving, return_exceptions=True)
 
 
-async def answer(client: AsyncClient, question: str, send: Any) -> None:
+async def answer(question: str, send: Any) -> None:
     try:
         async with client.stream("chat", question) as stream:
             async for event in stream:
@@ -46,6 +45,14 @@ async def answer(client: AsyncClient, question: str, send: Any) -> None:
 async def say(send: Any, kind: str, data: str) -> None:
     body = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
     await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def live(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await client.aclose()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def left(receive: Any) -> None:

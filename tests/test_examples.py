@@ -97,8 +97,27 @@ def test_stream_to_web_streams_and_stops_when_the_browser_leaves(vendors):
 
         await module["app"]({"type": "http"}, receive, send)
 
-    asyncio.run(browser(None))
-    text = b"".join(message.get("body", b"") for message in sent).decode()
+    async def serve() -> None:
+        events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def receive() -> dict:
+            event = next(events)
+            if event["type"] == "lifespan.shutdown":
+                await browser(None)
+                whole.extend(sent)
+                vendors[0].answer, vendors[0].pace = "word " * 500, 0.02
+                await browser(len(sent) + 3)
+            return event
+
+        async def send(_message: dict) -> None:
+            pass
+
+        await module["app"]({"type": "lifespan"}, receive, send)
+
+    whole: list[dict] = []
+    asyncio.run(serve())
+    assert vendors[0].wait_until(lambda: vendors[0].log[-1].client_closed)
+    text = b"".join(message.get("body", b"") for message in whole).decode()
     assert "event: end" in text
     words = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
     assert "".join(words[:-1]) == "one two three four"

@@ -196,7 +196,7 @@ class CallError(MultimodelError):
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
-        head = self.message or self.kind.replace("_", " ")
+        head = self.message or self.kind.replace("_", " ").replace(".", ": ")
         facts = [
             f"{name} {value}"
             for name, value in (

@@ -136,7 +136,7 @@ def test_text_comes_piece_by_piece_and_ctrl_c_ends_it_with_130(vendor):
         [*COMMAND, "Count."],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell leaves it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # a background shell leaves it ignored
     )
     assert os.read(process.stdout.fileno(), 1000)[:5] == b"first"
     assert vendor.log[0].outcome == "pending"

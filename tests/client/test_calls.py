@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 import pickle
 import threading
@@ -361,3 +363,94 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < end, "nothing happened within two seconds"
         time.sleep(0.005)
+
+
+@pytest.mark.parametrize("metadata", [{"target": "t", "route": "r"}, {"name": "n", "message": "m"}, {"event": "e"}])
+def test_metadata_of_any_name_costs_no_answer(vendors, metadata: dict, caplog):
+    vendors[0].fault = faults.status(500)
+    with Client(policy(vendors)) as client:
+        assert client.complete("chat", "Hi", metadata=metadata).text == "from the second"
+    assert caplog.records[0].metadata == metadata
+
+
+@pytest.mark.parametrize("metadata", ["x", [1], {1: 2}])
+def test_metadata_that_is_no_mapping_of_names_is_refused(vendors, metadata: object):
+    with Client(policy(vendors)) as client, pytest.raises(BadRequestError, match="metadata"):
+        client.complete("chat", "Hi", metadata=metadata)  # type: ignore[arg-type]
+
+
+def test_a_filter_that_raises_costs_no_answer(vendors):
+    logger = logging.getLogger("multimodel")
+
+    def broken(_record: logging.LogRecord) -> bool:
+        raise ValueError("broken")
+
+    vendors[0].fault = faults.status(500)
+    logger.addFilter(broken)
+    try:
+        with Client(policy(vendors)) as client:
+            assert client.complete("chat", "Hi").text == "from the second"
+    finally:
+        logger.removeFilter(broken)
+
+
+def test_a_stream_that_is_dropped_is_closed_at_once_and_said(vendors):
+    vendors[0].answer, vendors[0].pace = "word " * 500, 0.01
+    with Client(policy(vendors)) as client:
+        with pytest.warns(ResourceWarning, match="neither read to its end nor closed"):
+            for _event in client.stream("chat", "Hi"):
+                break
+        wait_for(lambda: vendors[0].log[0].client_closed)
+
+
+def test_an_async_stream_that_is_dropped_is_closed(vendors):
+    vendors[0].answer, vendors[0].pace = "word " * 500, 0.01
+
+    async def main() -> None:
+        async with AsyncClient(policy(vendors)) as client:
+            with pytest.warns(ResourceWarning, match="neither read to its end nor closed"):
+                async for _event in client.stream("chat", "Hi"):
+                    break
+            while not vendors[0].log[0].client_closed:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_a_streams_report_says_how_far_it_is(vendors):
+    with Client(policy(vendors)) as client, client.stream("chat", "Hi") as stream:
+        next(stream)
+        assert stream.report.outcome == "open"
+        list(stream)
+        assert stream.report.outcome == "ok"
+    vendors[0].fault = faults.cut(after=2)
+    with Client(policy(vendors)) as client, client.stream("chat", "Hi") as stream:
+        with pytest.raises(StreamInterruptedError):
+            list(stream)
+        assert stream.report.outcome == "stream_interrupted"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the loops end with their connections open: the point
+def test_loops_that_have_ended_leave_nothing_behind(vendors):
+    client = AsyncClient(policy(vendors))
+    for _ in range(10):
+        assert asyncio.run(client.complete("chat", "Hi")).text == "from the first"
+    assert len(client._core.accounts["first"].reach()._pools.by_loop) == 1
+    gc.collect()
+    wait_for(lambda: vendors[0].connections.open <= 1)
+    del client
+    gc.collect()
+
+
+def test_messages_of_the_openai_sdk_are_messages(vendors):
+    from openai.types.chat import ChatCompletionMessage
+
+    before = ChatCompletionMessage.model_validate({"role": "assistant", "content": "Ho", "refusal": None})
+    with Client(policy(vendors)) as client:
+        client.complete("chat", [{"role": "user", "content": "Hi"}, before, {"role": "user", "content": "Ha"}])
+    assert [message["content"] for message in vendors[0].log[0].body["messages"]] == ["Hi", "Ho", "Ha"]
+
+
+def test_a_choice_that_leaves_nobody_is_refused(vendors):
+    with Client(policy(vendors)) as client, pytest.raises(ConfigurationError, match="leave no target"):
+        client.complete("chat", "Hi", avoid=["first", "second"])

@@ -155,6 +155,16 @@ def test_a_long_wait_goes_to_the_next_target_at_once_and_holds_for_the_whole_cli
     assert path(world.call(A, B)) == [("b", "fallback", "ok")]
 
 
+def test_a_wait_of_a_day_is_never_cut_short():
+    world = World(a=fails("rate_limited", status=429, retry_after=86400.0))
+    world.call(A)
+    world.clock.now += 3600.0
+    end = world.call(A)
+    assert world.sent_to("a") == 1
+    assert end.report.duration == 0.0
+    assert end.error.retry_after > 80000.0
+
+
 def test_the_last_target_is_waited_for_when_it_is_worth_it():
     world = World(a=once(fails("rate_limited", status=429, retry_after=20.0)))
     end = world.call(A)

@@ -80,6 +80,7 @@ class AsyncClient:
                 running.transcript.add(event)
         finally:
             await events.aclose()
+        running.check(driver)
         return running.completion(driver)
 
     def stream(self, route: str, messages: Messages, **options: Unpack[CallOptions]) -> AsyncStream:

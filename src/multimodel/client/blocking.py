@@ -74,6 +74,7 @@ class Client:
                 running.transcript.add(event)
         finally:
             events.close()
+        running.check(driver)
         return running.completion(driver)
 
     def stream(self, route: str, messages: Messages, **options: Unpack[CallOptions]) -> Stream:

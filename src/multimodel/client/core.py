@@ -60,11 +60,11 @@ class Core:
 
         :raises ConfigurationError: names the routes that exist.
         """
-        found = self.policy.route(name)
+        found = self.policy.route(name) if isinstance(name, str) else None
         if found is None:
             known = [*self.policy.routes, *self.policy.aliases]
-            hint = did_you_mean(name, known) or f"known are {', '.join(f'`{route}`' for route in known[:16])}"
-            raise ConfigurationError(f"unknown route `{name[:100]}`", hint=hint)
+            hint = did_you_mean(str(name), known) or f"known are {', '.join(f'`{route}`' for route in known[:16])}"
+            raise ConfigurationError(f"unknown route `{str(name)[:100]}`", hint=hint)
         return self.policy.aliases.get(name, name), found
 
     def chain(self, name: str) -> tuple[Planned, ...]:
@@ -87,12 +87,15 @@ class Core:
                     f"`{word[:100]}` is no target, provider, operator or author of route `{name}`",
                     hint=did_you_mean(word, names) or f"its targets are {', '.join(names)}",
                 )
-        return tuple(
+        left = tuple(
             planned
             for planned in chain
             if (only is None or any(_means(word, planned.plan.target) for word in only))
             and not any(_means(word, planned.plan.target) for word in avoid or ())
         )
+        if not left:
+            raise ConfigurationError(f"`only` and `avoid` leave no target of route `{name}`", hint="name fewer")
+        return left
 
     def obstacle(self, planned: Planned, needs: frozenset[str]) -> tuple[str, str] | None:
         """Say why a target is not eligible for a call with these needs: a word, and a detail for people."""

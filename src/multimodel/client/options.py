@@ -29,7 +29,7 @@ class CallOptions(TypedDict, total=False):
     the report says so.
 
     ``deadline``: seconds for the whole call; it can only shorten the route's. ``only``, ``avoid``: targets,
-    providers, operators or authors that alone, or not, may be asked. ``metadata``: fields for log events.
+    providers, operators or authors that alone, or not, may be asked. ``metadata``: words of yours for log events.
     """
 
     temperature: float | None
@@ -77,6 +77,9 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     for name in ("only", "avoid"):
         if isinstance(chosen.get(name), str):
             chosen[name] = (chosen[name],)
+    metadata = chosen.get("metadata", {})
+    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
+        raise BadRequestError("`metadata` must be a mapping with names as keys", hint="nothing was sent")
     deadline = chosen.get("deadline")
     if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
         raise BadRequestError("`deadline` must be a positive number of seconds", hint="nothing was sent")

@@ -24,7 +24,9 @@ def build_request(messages: object, options: Mapping[str, Any]) -> Request:
     try:
         return Request.model_validate({"messages": messages, **options})
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        # of a value that fits none of its forms, and of a list with a bad item, one complaint is enough
+        problems = [one for one in found if one["loc"][-1:] != ("str",) and one["type"] != "too_short"] or found
         lines = [f"`{_dotted(problem['loc'])}`: {problem['msg']}" for problem in problems[:_MAX_PROBLEMS]]
         raise BadRequestError(
             "the request is not valid: " + "; ".join(lines), hint="nothing was sent; correct the arguments"

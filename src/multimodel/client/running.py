@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..drivers.base import Driver, now
@@ -52,6 +53,8 @@ class Running:
             self._planned[str(planned.plan.target)] = planned
             plans.append(planned.plan)
         self.transcript = Transcript()
+        self.reading = False
+        self.given_up = False
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
 
     # --- the drivers' port ---
@@ -92,9 +95,21 @@ class Running:
 
     # --- the end ---
 
-    def completion(self, driver: Driver) -> Completion[Any]:
-        """Return the whole answer, or raise the call's error."""
-        end, finished = driver.end, driver.finished
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Know whether the answer is being read, and whether its reader gave it up."""
+        self.reading = True
+        try:
+            yield
+        except GeneratorExit:
+            self.given_up = True
+            raise
+        finally:
+            self.reading = False
+
+    def check(self, driver: Driver) -> None:
+        """Log how the call ended, and raise its error if it has one."""
+        end = driver.end
         if end is None:
             raise RuntimeError("the call has not ended")
         self._log(end.report)
@@ -102,8 +117,12 @@ class Running:
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
             raise end.error
-        if finished is None or end.plan is None:
-            raise RuntimeError("an answer without a terminal event")
+
+    def completion(self, driver: Driver) -> Completion[Any]:
+        """Return the whole answer of a call that ended with one."""
+        end, finished = driver.end, driver.finished
+        if end is None or end.plan is None or finished is None:
+            raise RuntimeError("the call has not ended with an answer")
         said = self.transcript
         return Completion.model_construct(
             text=said.text,
@@ -118,9 +137,9 @@ class Running:
             report=end.report,
         )
 
-    def cancelled(self) -> Report:
-        """Return the report of a call that its caller gave up."""
-        return self.call.report("cancelled", now())
+    def report(self, end: End | None) -> Report:
+        """Return what happened so far; ``outcome`` is ``open`` until the call has ended or was given up."""
+        return end.report if end is not None else self.call.report("cancelled" if self.given_up else "open", now())
 
     def _log(self, report: Report) -> None:
         """One event per attempt that failed, one per call that needed more than its first target."""
@@ -137,7 +156,7 @@ class Running:
                     code=attempt.code,
                     request_id=attempt.request_id,
                     seconds=round(attempt.duration, 3),
-                    **self._metadata,
+                    metadata=self._metadata,
                 )
         if report.outcome != "ok":
             emit(
@@ -147,7 +166,7 @@ class Running:
                 outcome=report.outcome,
                 attempts=len(report.attempts),
                 skipped=[f"{skip.target}:{skip.reason}" for skip in report.skipped],
-                **self._metadata,
+                metadata=self._metadata,
             )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from ..drivers.aio import AsyncioDriver
+from ..drivers.base import Driver
 from ..drivers.blocking import BlockingDriver
 from ..types import Completion, Report, StreamEvent, TextDelta
 from .running import Running
@@ -15,11 +17,12 @@ __all__ = ["AsyncStream", "Stream"]
 
 
 class _Answer:
-    """What both colours of a stream know."""
+    """What both colours of a stream know. The events' generator does not know its stream: dropping it closes it."""
+
+    _driver: Driver
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self._completion: Completion[Any] | None = None
 
     @property
     def completion(self) -> Completion[Any]:
@@ -27,14 +30,18 @@ class _Answer:
 
         :raises RuntimeError: before that.
         """
-        if self._completion is None:
-            raise RuntimeError("the stream has not ended: read it to the end first")
-        return self._completion
+        if self._driver.end is None or self._driver.end.error is not None:
+            raise RuntimeError("the stream has not ended with an answer: read it to the end first")
+        return self._running.completion(self._driver)
 
     @property
     def report(self) -> Report:
         """Every attempt and skip so far."""
-        return self._completion.report if self._completion is not None else self._running.cancelled()
+        return self._running.report(self._driver.end)
+
+    def __del__(self) -> None:
+        if self._running.reading:
+            warnings.warn("a stream was neither read to its end nor closed", ResourceWarning, source=self, stacklevel=2)
 
 
 class Stream(_Answer):
@@ -46,20 +53,7 @@ class Stream(_Answer):
     def __init__(self, running: Running, driver: BlockingDriver) -> None:
         super().__init__(running)
         self._driver = driver
-        self._events = self._read()
-
-    def _read(self) -> Iterator[StreamEvent]:
-        add = self._running.transcript.add
-        events = self._driver.events()
-        try:
-            for event in events:
-                add(event)
-                yield event
-        finally:
-            events.close()
-        self._completion = self._running.completion(self._driver)
-        if self._driver.finished is not None:
-            yield self._driver.finished
+        self._events = _read(running, driver)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
@@ -69,13 +63,13 @@ class Stream(_Answer):
 
     def text_deltas(self) -> Iterator[str]:
         """Yield the pieces of the text alone."""
-        for event in self._events:
+        for event in self:
             if isinstance(event, TextDelta):
                 yield event.text
 
     def close(self) -> None:
         """Give the answer up; the connection is closed at once."""
-        self._events.close()  # type: ignore[attr-defined]  # a generator
+        self._events.close()
 
     def __enter__(self) -> Self:
         return self
@@ -86,26 +80,28 @@ class Stream(_Answer):
         self.close()
 
 
+def _read(running: Running, driver: BlockingDriver) -> Generator[StreamEvent, None, None]:
+    add = running.transcript.add
+    events = driver.events()
+    with running.read():
+        try:
+            for event in events:
+                add(event)
+                yield event
+        finally:
+            events.close()
+        running.check(driver)
+    if driver.finished is not None:
+        yield driver.finished
+
+
 class AsyncStream(_Answer):
     """The events of one answer, for ``async with`` and ``async for``. The twin of :class:`Stream`."""
 
     def __init__(self, running: Running, driver: AsyncioDriver) -> None:
         super().__init__(running)
         self._driver = driver
-        self._events = self._read()
-
-    async def _read(self) -> AsyncIterator[StreamEvent]:
-        add = self._running.transcript.add
-        events = self._driver.events()
-        try:
-            async for event in events:
-                add(event)
-                yield event
-        finally:
-            await events.aclose()
-        self._completion = self._running.completion(self._driver)
-        if self._driver.finished is not None:
-            yield self._driver.finished
+        self._events = _aread(running, driver)
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         return self
@@ -115,13 +111,13 @@ class AsyncStream(_Answer):
 
     async def text_deltas(self) -> AsyncIterator[str]:
         """Yield the pieces of the text alone."""
-        async for event in self._events:
+        async for event in self:
             if isinstance(event, TextDelta):
                 yield event.text
 
     async def aclose(self) -> None:
         """Give the answer up; the connection is closed at once."""
-        await self._events.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+        await self._events.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,3 +126,18 @@ class AsyncStream(_Answer):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def _aread(running: Running, driver: AsyncioDriver) -> AsyncGenerator[StreamEvent, None]:
+    add = running.transcript.add
+    events = driver.events()
+    with running.read():
+        try:
+            async for event in events:
+                add(event)
+                yield event
+        finally:
+            await events.aclose()
+        running.check(driver)
+    if driver.finished is not None:
+        yield driver.finished

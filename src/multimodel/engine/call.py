@@ -63,7 +63,7 @@ class Call:
     def failure(self, now: float) -> AllTargetsFailedError:
         """Return the error of a chain that gave no answer: one error per attempt and per skip."""
         errors = self.errors or [PolicyDeniedError("the chain has no target")]
-        tried = f"{len(self.attempts)} attempts, {len(self.skipped)} skipped"
+        tried = f"attempts: {len(self.attempts)}, skipped: {len(self.skipped)}"
         group = AllTargetsFailedError(f"no target of route `{self.route}` answered: {tried}", errors)
         group.report = self.report(group.kind, now)
         return group
@@ -71,7 +71,7 @@ class Call:
     def out_of_time(self, now: float) -> DeadlineExceededError:
         """Return the error of a call whose deadline passed."""
         error = DeadlineExceededError(
-            f"the deadline of {self.settings.deadline:g} s passed after {len(self.attempts)} attempts"
+            f"the deadline of {self.settings.deadline:g} s passed; attempts: {len(self.attempts)}"
         )
         error.report = self.report(error.kind, now)
         if self.errors:

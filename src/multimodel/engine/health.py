@@ -23,7 +23,6 @@ _BUCKET_START = 10.0
 _BUCKET_CAP = 100.0
 _LAST_RESORT_GAP = 0.25
 _TRIPPED_REST = 60.0
-_GATE_CAP = 60.0
 _BLIND_GATE_CAP = 20.0
 _SAMPLES = 64
 
@@ -193,7 +192,7 @@ class Health:
     def _shut(self, plan: TargetPlan, now: float, hint: float | None) -> None:
         count = self._limited[plan.credential] = self._limited.get(plan.credential, 0) + 1
         if hint is not None:
-            wait = min(hint, _GATE_CAP) * self._rng.uniform(1.0, 1.1)
+            wait = hint * self._rng.uniform(1.0, 1.1)
         else:
             wait = min(_BLIND_GATE_CAP, 2.0 ** min(count - 1, 30)) * self._rng.uniform(0.5, 1.0)
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))

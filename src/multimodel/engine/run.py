@@ -87,7 +87,7 @@ class _Run:
         """Wait for a gate if that is worth it; say whether the target may be asked as the last resort."""
         wait = self.health.not_before(plan) - self.now + _EDGE
         if wait > _EDGE:
-            if wait > _LONGEST_WAIT * 1.1 or self.now + wait + MIN_ATTEMPT > self.deadline:
+            if wait > _LONGEST_WAIT or self.now + wait + MIN_ATTEMPT > self.deadline:
                 return False
             yield from self._sleep(wait)
         obstacle = self.health.obstacle(plan, self.now)

@@ -6,6 +6,7 @@ Silent until the application configures either. Never a key, a prompt or an answ
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,10 @@ def _logger() -> Any:
 
 
 def emit(level: int, event: str, **fields: object) -> None:
-    """Log ``event`` with its fields, if anybody listens at ``level``."""
+    """Log ``event`` with its fields, if anybody listens at ``level``.
+
+    Nothing is raised: a filter, a handler or a bound variable of the application must not cost it an answer.
+    """
     if logging.getLogger("multimodel").isEnabledFor(level):
-        _logger().log(level, event, **fields)
+        with suppress(Exception):
+            _logger().log(level, event, **fields)

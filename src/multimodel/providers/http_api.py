@@ -11,7 +11,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
 
 import httpx2
 from typing_extensions import override
@@ -127,6 +126,8 @@ class HttpProvider:
         loop = asyncio.get_running_loop()
         client = pools.by_loop.get(loop)
         if client is None:
+            for ended in [known for known in list(pools.by_loop) if known.is_closed()]:
+                pools.by_loop.pop(ended, None)  # its connections can only be dropped
             transport = async_pool(self._base, self._setup.options.get("proxy"))
             client = pools.by_loop[loop] = httpx2.AsyncClient(transport=transport, auth=self._auth, trust_env=False)
         return client
@@ -145,7 +146,7 @@ class _Pools:
 
     pid: int = field(default_factory=os.getpid)
     blocking: list[httpx2.Client] = field(default_factory=list)
-    by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = field(default_factory=WeakKeyDictionary)
+    by_loop: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient] = field(default_factory=dict)
 
 
 _orphans: list[_Pools] = []

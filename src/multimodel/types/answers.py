@@ -102,7 +102,7 @@ class Skip:
 class Report:
     """Every attempt and skip of one call, in order, and why it ended.
 
-    :ivar outcome: ``ok``, ``cancelled``, or the kind of the error the caller got.
+    :ivar outcome: ``ok``, ``cancelled``, ``open`` (it has not ended yet), or the kind of the error the caller got.
     :ivar notes: what was changed on the way, for instance an option that a target does not know.
     """
 

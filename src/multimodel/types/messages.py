@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from .base import Frozen
 from .openai_shapes import message_from_openai
@@ -141,6 +141,8 @@ class Message(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_openai(cls, value: Any) -> Any:
+        if isinstance(value, BaseModel) and not isinstance(value, Message):  # as the openai SDK returns them
+            value = value.model_dump(exclude_none=True)
         return message_from_openai(value) if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")

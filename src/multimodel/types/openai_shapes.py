@@ -7,6 +7,8 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 _OWN_PARTS = frozenset({"image", "audio", "video", "reasoning", "tool_result"})
 _MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_call_id", "name"})
 
@@ -39,7 +41,10 @@ def tool_from_openai(tool: Mapping[str, Any]) -> dict[str, Any]:
 def _tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function")
     if isinstance(function, Mapping):
-        return {"id": call.get("id"), "name": function.get("name"), "arguments": function.get("arguments", "{}")}
+        arguments = function.get("arguments", "{}")
+        if isinstance(arguments, Mapping):
+            arguments = to_json(arguments).decode()
+        return {"id": call.get("id"), "name": function.get("name"), "arguments": arguments}
     return dict(call)
 
 

@@ -76,7 +76,7 @@ class ResponseFormat(Frozen):
     type: Literal["text", "json_object", "json_schema"]
     name: str = "answer"
     json_schema: dict[str, Any] | None = None
-    strict: bool = True
+    strict: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -118,6 +118,8 @@ class Request(Frozen):
     @field_validator("messages", mode="before")
     @classmethod
     def _messages(cls, value: Any) -> Any:
+        if isinstance(value, Message | Mapping):
+            raise ValueError("give a string or a list of messages")  # noqa: TRY004  # pydantic reports ValueError
         return ({"role": "user", "content": value},) if isinstance(value, str) else value
 
     @field_validator("messages")
@@ -142,6 +144,8 @@ class Request(Frozen):
     @field_validator("tools", mode="before")
     @classmethod
     def _tools(cls, value: Any) -> Any:
+        if callable(value) or isinstance(value, Mapping | Tool):
+            raise ValueError("give a list of tools")  # noqa: TRY004  # pydantic reports ValueError
         return tuple(Tool.from_callable(tool) if callable(tool) else tool for tool in value or ())
 
     @field_validator("tool_choice", mode="before")

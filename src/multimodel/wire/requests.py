@@ -184,5 +184,7 @@ def response_format_of(request: Request) -> dict[str, Any] | None:
         return None
     if wanted.type == "json_object":
         return {"type": "json_object"}
-    schema = {"name": wanted.name, "schema": wanted.json_schema, "strict": wanted.strict}
+    schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.json_schema}
+    if wanted.strict is not None:
+        schema["strict"] = wanted.strict
     return {"type": "json_schema", "json_schema": schema}
