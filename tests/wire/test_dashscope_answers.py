@@ -86,6 +86,10 @@ def test_a_whole_answer_with_another_finish_reason_is_truncated(finish: str | No
     assert isinstance(error, errors.TruncatedStreamError)
 
 
+def test_an_unknown_finish_reason_names_itself():
+    assert failure(WIRE, sse(frame("Hal", "timeout"))).code == "timeout"
+
+
 def test_a_stream_without_a_finish_reason_is_truncated():
     assert isinstance(failure(WIRE, sse(frame("Hal"))), errors.TruncatedStreamError)
 

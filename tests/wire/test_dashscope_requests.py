@@ -185,8 +185,23 @@ def test_a_conversation_with_tools_is_sent_as_it_was():
         {"role": "assistant", "content": "", "tool_calls": calls},
         {"role": "tool", "content": "2", "tool_call_id": "c1"},
     ]
-    sent = messages(*turns, path="multimodal")[1:]
-    assert [each["content"] for each in sent] == [[], [{"text": "2"}]]
+    sent = messages(*turns, path="multimodal")
+    assert [each["content"] for each in sent] == [[{"text": "?"}], "", "2"]
+
+
+def test_turns_with_tools_have_a_string_for_content_on_both_paths():
+    call = ToolCall(id="c1", name="add")
+    said = Message(role="assistant", content=(TextPart(text="Let "), TextPart(text="me")), tool_calls=(call,))
+    for path in ("text", "multimodal"):
+        assert messages(said, Message(role="tool", tool_call_id="c1"), path=path)[0]["content"] == "Let me"
+    picture = Message(role="tool", tool_call_id="c1", content=(ImagePart(url="https://e.com/a.png"),))
+    denied("role `tool`", messages=({"role": "user", "content": "?"}, said, picture))
+
+
+def test_options_about_tools_are_left_out_with_a_note_without_tools():
+    given = {"tool_choice": "auto", "parallel_tool_calls": False}
+    assert not given.keys() & parameters(**given).keys()
+    assert [note.split()[0] for note in send(**given).notes] == ["`tool_choice`", "`parallel_tool_calls`"]
 
 
 def test_tools_stand_under_parameters_without_strict():

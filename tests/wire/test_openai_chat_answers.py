@@ -171,13 +171,46 @@ def test_a_limit_passed_after_the_finish_reason_is_no_error():
     assert finish_of(answer(WIRE, sse(HELLO, STOP) + b":" + b"x" * 2**21)).reason == "stop"
 
 
+CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+
+
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("function_call", "tool_calls"), ("content_filter", "content_filter"),
-     ("model_length", "length"), ("sensitive", "content_filter"), ("eos", "stop"), ("new_reason", "stop")],
+    [("stop", "stop"), ("STOP", "stop"), ("eos", "stop"), ("end_turn", "stop"), ("stop_sequence", "stop"),
+     ("length", "length"), ("MAX_TOKENS", "length"), ("max_output_tokens", "length"), ("model_length", "length"),
+     ("content_filter", "content_filter"), ("SAFETY", "content_filter"), ("content_filter: SAFETY", "content_filter"),
+     ("RECITATION", "content_filter"), ("PROHIBITED_CONTENT", "content_filter"), ("sensitive", "content_filter")],
 )  # fmt: skip
 def test_finish_reasons_are_put_into_our_words(said: str, meant: str):
     assert finish_of(answer(WIRE, sse(HELLO, chunk(finish=said)))).reason == meant
+
+
+@pytest.mark.parametrize("said", ["tool_calls", "function_call", "tool_use", "TOOL_CALLS", "stop"])
+def test_an_answer_with_tool_calls_ends_for_tool_calls(said: str):
+    assert finish_of(answer(WIRE, sse(chunk(tool_calls=[CALL]), chunk(finish=said)))).reason == "tool_calls"
+
+
+@pytest.mark.parametrize("headers", [STREAM, JSON])
+def test_tool_calls_as_a_reason_without_any_is_no_answer(headers: dict[str, str]):
+    body = sse(chunk("Hello", "tool_calls"))
+    events, error = read(WIRE, body if headers is STREAM else body[6:], headers)
+    assert text_of(events) == "Hello"
+    assert isinstance(error, errors.InvalidResponseError)
+
+
+@pytest.mark.parametrize("said", ["timeout", "cancelled", "incomplete", "connection_error", "MALFORMED_FUNCTION_CALL"])
+@pytest.mark.parametrize("headers", [STREAM, JSON])
+def test_an_unknown_finish_reason_is_no_success_but_an_error_after_the_content(said: str, headers: dict[str, str]):
+    body = sse(chunk("Hello", said))
+    events, error = read(WIRE, body if headers is STREAM else body[6:], headers)
+    assert events == [TextDelta("Hello")]
+    assert isinstance(error, errors.TruncatedStreamError)
+    assert (error.code, error.request_id) == (said, "chatcmpl-9")
+
+
+def test_a_finish_reason_that_could_be_a_text_is_not_shown():
+    assert failure(WIRE, sse(chunk("Hello", "the answer: Grüße"))).code is None
+    assert failure(WIRE, sse(chunk(finish="content_filter: Grüße"))).code is None
 
 
 @pytest.mark.parametrize("said", [None, "", "null", 7, ["stop"]])
@@ -192,6 +225,7 @@ def test_a_finish_reason_that_says_nothing_is_none(said: Any):
         ("network_error", "server_error"),
         ("error", "server_error"),
         ("abort", "server_error"),
+        ("ABORT", "server_error"),
     ],
 )
 def test_a_finish_reason_that_admits_a_failure_is_an_error_after_the_content(reason: str, kind: str):
@@ -208,11 +242,6 @@ def test_a_content_filter_before_any_content_is_an_error():
 
 def test_a_content_filter_after_content_ends_the_answer():
     assert finish_of(answer(WIRE, sse(chunk("Hel", "content_filter")))).reason == "content_filter"
-
-
-def test_stop_after_tool_calls_is_tool_calls():
-    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
-    assert finish_of(answer(WIRE, sse(chunk(tool_calls=[call]), STOP))).reason == "tool_calls"
 
 
 # --- content ---
@@ -329,6 +358,50 @@ def test_without_index_and_id_a_name_begins_the_next_call():
 def test_another_id_and_name_at_a_taken_index_begin_the_next_call():
     found = pieces(piece("{}", id="a", name="f", index=0), piece("{", id="b", name="g", index=0), piece("}", index=0))
     assert found == {0: ("a", "f", "{}"), 1: ("b", "g", "{}")}
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_equal_ids_in_one_answer_are_told_apart(index: bool):
+    calls = [piece("{}", id=identity, name="f") for identity in ("x", "x", "x-2", "x")]
+    if index:
+        calls = [{**each, "index": place} for place, each in enumerate(calls)]
+    found = calls_of(answer(WIRE, sse(chunk(tool_calls=calls), STOP)))
+    assert found == {n: (i, "f", "{}") for n, i in enumerate(["x", "x-2", "x-2-2", "x-3"])}
+
+
+def test_very_many_equal_ids_are_told_apart():
+    calls = [piece("{}", id="x", name="f")] * 50_000
+    whole = sse({"choices": [{"message": {"tool_calls": calls}, "finish_reason": "stop"}]})[6:]
+    found = calls_of(answer(WIRE, whole, JSON))
+    assert len({identity for identity, _, _ in found.values()}) == len(calls)
+
+
+def test_an_id_that_was_told_apart_stays_so_when_it_is_repeated():
+    first, second = piece("{}", id="x", name="f", index=0), piece("{", id="x", name="f", index=1)
+    rest = piece("}", id="x", name="f", index=1)
+    assert pieces(first, second, rest) == {0: ("x", "f", "{}"), 1: ("x-2", "f", "{}")}
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}])
+def test_another_name_under_the_same_id_begins_the_next_call(index: dict[str, int]):
+    found = pieces(piece("{}", id="x", name="f", **index), piece("{}", id="x", name="g", **index))
+    assert found == {0: ("x", "f", "{}"), 1: ("x-2", "g", "{}")}
+
+
+def test_the_legacy_function_call_is_a_tool_call():
+    stream = [{"name": "f", "arguments": ""}, {"arguments": '{"a":'}, {"arguments": "1}"}]
+    events = answer(WIRE, sse(*(chunk(function_call=each) for each in stream), chunk(finish="function_call")))
+    assert calls_of(events) == {0: (None, "f", '{"a":1}')}
+    assert finish_of(events).reason == "tool_calls"
+    whole = {"message": {"content": None, "function_call": {"name": "f", "arguments": "{}"}}, "finish_reason": "stop"}
+    events = answer(WIRE, sse({"choices": [whole]})[6:], JSON)
+    assert calls_of(events) == {0: (None, "f", "{}")}
+    assert finish_of(events).reason == "tool_calls"
+
+
+@pytest.mark.parametrize("legacy", [None, {}, "f", 1])
+def test_a_function_call_that_is_none_is_left_out(legacy: object):
+    assert calls_of(answer(WIRE, sse(chunk("Hi", function_call=legacy), STOP))) == {}
 
 
 def test_arguments_that_are_an_object_become_text():

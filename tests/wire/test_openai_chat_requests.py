@@ -110,10 +110,12 @@ def test_a_named_tool_is_forced_by_its_name():
     }
 
 
-def test_options_about_tools_are_not_sent_without_tools():
-    assert (
-        not {"tools", "tool_choice", "parallel_tool_calls"} & body(tool_choice="none", parallel_tool_calls=True).keys()
-    )
+def test_options_about_tools_are_left_out_with_a_note_without_tools():
+    given = Request(messages="Hi", tool_choice="none", parallel_tool_calls=True)
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & body(given).keys()
+    sent = OpenAIChatCodec().encode(given, "m", Dialect(), stream=True, path=None)
+    assert [note.split()[0] for note in sent.notes] == ["`tool_choice`", "`parallel_tool_calls`"]
+    assert not OpenAIChatCodec().encode(Request(messages="Hi"), "m", Dialect(), stream=True, path=None).notes
 
 
 def test_a_tool_choice_that_the_vendor_lacks_is_refused():
@@ -126,8 +128,11 @@ def test_a_tool_choice_that_the_vendor_lacks_is_refused():
 def test_response_formats_are_sent_and_text_is_not():
     schema = {"type": "object"}
     assert body(response_format={"type": "json_object"})["response_format"] == {"type": "json_object"}
-    sent = body(response_format={"type": "json_schema", "name": "risk", "json_schema": schema})["response_format"]
-    assert sent == {"type": "json_schema", "json_schema": {"name": "risk", "schema": schema, "strict": True}}
+    wanted = {"type": "json_schema", "name": "risk", "json_schema": schema}
+    given = {"name": "risk", "schema": schema}
+    assert body(response_format=wanted)["response_format"] == {"type": "json_schema", "json_schema": given}
+    sent = body(response_format={**wanted, "strict": True})["response_format"]
+    assert sent == {"type": "json_schema", "json_schema": {**given, "strict": True}}
     assert "response_format" not in body(response_format={"type": "text"})
 
 

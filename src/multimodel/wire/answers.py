@@ -3,9 +3,12 @@
 1. The content type only rejects: HTML or any other foreign type is no answer. Whether a body is whole or a stream
    is told by its first byte, because vendors mislabel both.
 2. An answer is complete when a finish reason was seen. ``[DONE]`` ends the stream, but is neither needed nor enough.
+   Its case is folded. One that the format does not know is no success: it is a ``TruncatedStreamError`` with the
+   reason as its code, after the content; so are ``timeout`` and ``cancelled``.
 3. After the finish reason only usage is read; content, errors and broken events are ignored.
 4. Only the first choice is read. A finish reason ``stop`` after tool calls is ``tool_calls``: some vendors say
-   ``stop`` when the tool was forced.
+   ``stop`` when the tool was forced. ``tool_calls`` without any tool call is an ``InvalidResponseError``. The
+   ``function_call`` that OpenAI had before tools is read as the one tool call.
 5. The finish reason ``content_filter`` is a ``ContentFilteredError`` if no content came before it; otherwise the
    answer, cut by moderation, is ``Finished("content_filter")``.
 6. An error is an ``error`` that is not empty, a ``code`` without ``choices`` that does not mean success,
@@ -24,7 +27,7 @@ from typing import Any, ClassVar
 from ..errors import CallError, ContentFilteredError, InvalidResponseError, Kind, TruncatedStreamError, error_for
 from ..types import AnswerEvent, Finished, FinishReason, ReasoningDelta, TextDelta
 from . import Dialect
-from .faults import Fault, as_error, fault_from
+from .faults import Fault, as_error, fault_from, showable
 from .hints import request_id
 from .jsontext import is_cut, parse
 from .sse import Event, EventDecoder
@@ -53,8 +56,7 @@ class AnswerDecoder(ABC):
     """One 2xx answer. A format says where the choices are and what its finish reasons mean."""
 
     reasons: ClassVar[Mapping[str, FinishReason]]
-    other_reason: ClassVar[FinishReason | None] = None
-    """What an unknown finish reason means; None: that the answer is not complete."""
+    """By the vendor's word in lower case. Any other means that the answer is not complete."""
 
     def __init__(self, dialect: Dialect, headers: Mapping[str, str]) -> None:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -227,27 +229,37 @@ class AnswerDecoder(ABC):
         calls = message.get("tool_calls")
         if calls:
             contents.extend(self._calls.take(calls))
+        elif message.get("function_call"):
+            contents.extend(self._calls.take([{"index": 0, "function": message["function_call"]}]))
 
     def _finish(self, reason: object, choice: dict[str, Any], *, content: bool) -> None:
-        if not isinstance(reason, str) or reason in ("", "null"):
+        if not isinstance(reason, str):
             return
-        if reason in _BROKEN:
-            self._failure = error_for(
-                _BROKEN[reason], "the vendor broke the answer off", code=reason, request_id=self._identity()
-            )
+        word = reason.partition(":")[0].strip().lower()  # Google adds its own word: `content_filter: SAFETY`
+        if word in ("", "null"):
             return
-        known = self.reasons.get(reason, self.other_reason)
-        if known is None:
-            return
-        if known == "content_filter" and not content:
-            self._failure = ContentFilteredError(
-                "the vendor's moderation refused", code=reason, request_id=self._identity()
-            )
+        known = self.reasons.get(word)
+        self._failure = self._failure or self._failure_of(word, known, showable(reason), content=content)
+        if known is None or self._failure is not None:
             return
         self._reason = "tool_calls" if known == "stop" and self._calls else known
         self.terminal = True
         if self._usage is None and isinstance(choice.get("usage"), dict):
             self._usage = choice["usage"]
+
+    def _failure_of(
+        self, word: str, known: FinishReason | None, code: str | None, *, content: bool
+    ) -> CallError | None:
+        identity = self._identity()
+        if word in _BROKEN:
+            return error_for(_BROKEN[word], "the vendor broke the answer off", code=code, request_id=identity)
+        if known is None:
+            return TruncatedStreamError("the answer ended for an unknown reason", code=code, request_id=identity)
+        if known == "content_filter" and not content:
+            return ContentFilteredError("the vendor's moderation refused", code=code, request_id=identity)
+        if known == "tool_calls" and not self._calls:
+            return InvalidResponseError("the answer ended for tool calls, but has none", request_id=identity)
+        return None
 
     def _failed(self, fault: Fault, status: int | None = None) -> CallError:
         stated = replace(fault, status=status or fault.status, request_id=fault.request_id or self._request_id)

@@ -4,6 +4,9 @@ A model lives on one of two paths, named here ``text`` and ``multimodal``; the q
 wrong one is refused with ``url error``, as a status or inside a stream: the error then names the other path.
 A stream has no ``[DONE]``; it is complete when a finish reason was seen, and only ``stop``, ``length`` and
 ``tool_calls`` are ones. A whole answer with another has run into the server's time limit.
+On the path ``multimodal`` content is a list of parts, except in turns with tool calls or their results: a string.
+Every stream is asked for increments, and its frames are read as such. Frames that repeat the text so far are not
+detected: no field marks them, and an increment may equal the text before it (``ha``, ``ha``).
 
 Quirks that this codec implements:
 
@@ -169,13 +172,13 @@ def _options(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, 
         fields["stop"] = list(request.stop)
     if "preserve_thinking" in quirks:
         fields["preserve_thinking"] = bool(quirks["preserve_thinking"])
-    return {**fields, **_tools(request, dialect), **_format(request, notes)}
+    return {**fields, **_tools(request, dialect, notes), **_format(request, notes)}
 
 
-def _tools(request: Request, dialect: Dialect) -> dict[str, Any]:
+def _tools(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, Any]:
     if any(tool.name == "search" for tool in request.tools):
         raise denied("a tool called `search`")
-    return tools_of(request, dialect.quirks.get("tool_choices", _TOOL_CHOICES), strict=False)
+    return tools_of(request, dialect.quirks.get("tool_choices", _TOOL_CHOICES), strict=False, notes=notes)
 
 
 def _format(request: Request, notes: list[str]) -> dict[str, Any]:
@@ -193,12 +196,13 @@ def _mentions_json(request: Request) -> bool:
 
 def _message(message: Message, model: str, dialect: Dialect, where: str) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role}
-    if where == "multimodal":
+    of_tools = message.role == "tool" or bool(message.tool_calls)
+    if where == "multimodal" and not of_tools:
         said["content"] = _parts(message)
     else:
         text = only_text(message)
         if text is None:
-            raise denied("media on the path `text`")
+            raise denied(f"media in a message of role `{message.role}`" if of_tools else "media on the path `text`")
         said["content"] = text
     if message.tool_call_id is not None:
         said["tool_call_id"] = message.tool_call_id
@@ -212,7 +216,7 @@ def _message(message: Message, model: str, dialect: Dialect, where: str) -> dict
 
 def _parts(message: Message) -> list[dict[str, str]]:
     if isinstance(message.content, str):
-        return [{"text": message.content}] if message.content or not message.tool_calls else []
+        return [{"text": message.content}]
     return [_part(part) for part in message.content if not isinstance(part, ReasoningPart)]
 
 

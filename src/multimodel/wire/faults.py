@@ -23,7 +23,7 @@ from .hints import hints, request_id
 from .jsontext import parse_cut
 from .sse import EventDecoder
 
-__all__ = ["Fault", "as_error", "classify", "fault_from", "parse_fault"]
+__all__ = ["Fault", "as_error", "classify", "fault_from", "parse_fault", "showable"]
 
 _MAX_TEXT = 2000
 _MAX_BODY = 64 * 1024
@@ -92,6 +92,11 @@ def fault_from(value: object) -> Fault:
         request_id=next((word for word in identity if isinstance(word, str) and word), None),
         status=status,
     )
+
+
+def showable(code: str | None) -> str | None:
+    """Return a vendor's code if it may stand in messages and logs: it must not look like a text."""
+    return code if code and _SHOWABLE.fullmatch(code) else None
 
 
 def _code(value: object) -> tuple[str | None, int | None]:
@@ -259,7 +264,7 @@ def as_error(fault: Fault, dialect: Dialect, headers: Mapping[str, str], status:
         kind,
         _WORDS.get(kind, ""),
         status=(fault.status or status) if inside else status,
-        code=shown if shown and _SHOWABLE.fullmatch(shown) else None,
+        code=showable(shown),
         request_id=request_id(headers, fault.request_id),
         retry_after=hint.retry_after,
         should_retry=hint.should_retry,

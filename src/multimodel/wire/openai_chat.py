@@ -89,7 +89,7 @@ class OpenAIChatCodec:
             body[quirks.get("max_tokens_field", "max_tokens")] = request.max_tokens
         if request.stop:
             body["stop"] = list(request.stop)
-        body |= tools_of(request, quirks.get("tool_choices", _TOOL_CHOICES), strict=True)
+        body |= tools_of(request, quirks.get("tool_choices", _TOOL_CHOICES), strict=True, notes=notes)
         response_format = response_format_of(request)
         if response_format is not None:
             body["response_format"] = response_format
@@ -119,13 +119,27 @@ class _Decoder(AnswerDecoder):
         "length": "length",
         "tool_calls": "tool_calls",
         "content_filter": "content_filter",
-        "function_call": "tool_calls",
-        "max_tokens": "length",
+        "function_call": "tool_calls",  # OpenAI before tools
+        "eos": "stop",  # Together
+        "eos_token": "stop",  # Hugging Face
         "model_length": "length",  # Mistral
-        "model_context_window_exceeded": "length",  # Anthropic, Zhipu
         "sensitive": "content_filter",  # Zhipu
+        "model_context_window_exceeded": "length",  # Anthropic, Zhipu
+        # Anthropic's own
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "tool_use": "tool_calls",
+        "max_tokens": "length",
+        "refusal": "content_filter",
+        # of OpenAI's Responses
+        "max_output_tokens": "length",
+        # Google's own
+        "safety": "content_filter",
+        "recitation": "content_filter",
+        "blocklist": "content_filter",
+        "prohibited_content": "content_filter",
+        "spii": "content_filter",
     }
-    other_reason = "stop"
 
     @override
     def _choices(self, answer: dict[str, Any]) -> list[Any]:

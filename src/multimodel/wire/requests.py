@@ -144,9 +144,14 @@ def _media_type(part: MediaPart) -> str:
     return _USUAL[part.type]
 
 
-def tools_of(request: Request, choices: Iterable[str], *, strict: bool) -> dict[str, Any]:
-    """Return ``tools`` and what belongs to them; ``choices`` are the kinds of ``tool_choice`` that work."""
+def tools_of(request: Request, choices: Iterable[str], *, strict: bool, notes: list[str]) -> dict[str, Any]:
+    """Return ``tools`` and what belongs to them; ``choices`` are the kinds of ``tool_choice`` that work.
+
+    Without tools the options about them are left out, with a note: vendors refuse them.
+    """
     if not request.tools:
+        lone = [name for name in ("tool_choice", "parallel_tool_calls") if getattr(request, name) is not None]
+        notes.extend(f"`{name}` was not sent: there are no tools" for name in lone)
         return {}
     fields: dict[str, Any] = {"tools": [_tool(tool, strict=strict) for tool in request.tools]}
     choice = request.tool_choice
