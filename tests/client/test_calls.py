@@ -20,6 +20,7 @@ from multimodel import (
     Client,
     ConfigurationError,
     DeadlineExceededError,
+    Finished,
     QuotaExhaustedError,
     StreamInterruptedError,
     TextDelta,
@@ -454,3 +455,93 @@ def test_messages_of_the_openai_sdk_are_messages(vendors):
 def test_a_choice_that_leaves_nobody_is_refused(vendors):
     with Client(policy(vendors)) as client, pytest.raises(ConfigurationError, match="leave no target"):
         client.complete("chat", "Hi", avoid=["first", "second"])
+
+
+def test_a_stream_of_a_whole_route_keeps_the_limit_of_streams(vendors):
+    vendors[0].fault = faults.silent()
+    given = policy(vendors, transfer="whole", timeouts={"first_content": 0.3, "whole": 5})
+    begun = time.monotonic()
+    with Client(given) as client, client.stream("chat", "Hi") as stream:
+        assert "".join(stream.text_deltas()) == "from the second"
+    assert time.monotonic() - begun < 2.0
+
+
+def test_pings_after_the_end_do_not_hold_the_answer_back(vendors):
+    vendors[0].fault = faults.no_done()
+    with Client(policy(vendors)) as client:
+        begun = time.monotonic()
+        client.complete("chat", "Hi")
+        assert time.monotonic() - begun < 1.0
+
+
+class Slow:
+    """One colour only; takes its time."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+
+class SlowBlocking(Slow):
+    def stream(self, _attempt):
+        try:
+            yield TextDelta("a")
+            time.sleep(0.3)
+            yield TextDelta("b")
+            yield Finished("stop")
+        finally:
+            self.closed.set()
+
+
+class SlowAsyncio(Slow):
+    async def astream(self, _attempt):
+        try:
+            yield TextDelta("a")
+            await asyncio.sleep(0.3)
+            yield TextDelta("b")
+            yield Finished("stop")
+        finally:
+            self.closed.set()
+
+
+ONE = {"routes": {"chat": {"chain": ["one:m"]}}}
+
+
+@pytest.mark.parametrize("provider", [SlowBlocking, SlowAsyncio])
+def test_an_adapter_of_one_colour_serves_both_clients(provider):
+    async def main() -> str:
+        async with AsyncClient(ONE, providers={"one": provider()}) as client:
+            return (await client.complete("chat", "Hi")).text
+
+    with Client(ONE, providers={"one": provider()}) as client:
+        assert client.complete("chat", "Hi").text == asyncio.run(main()) == "ab"
+
+
+def test_cancelling_over_a_blocking_adapter_returns_at_once_and_closes_it():
+    adapter = SlowBlocking()
+
+    async def main() -> None:
+        async with AsyncClient(ONE, providers={"one": adapter}) as client, client.stream("chat", "Hi") as stream:
+            await anext(stream)
+
+    begun = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - begun < 0.25
+    assert adapter.closed.wait(2.0)
+
+
+def test_giving_up_over_an_asyncio_adapter_returns_at_once_and_closes_it():
+    adapter = SlowAsyncio()
+    begun = time.monotonic()
+    with Client(ONE, providers={"one": adapter}) as client, client.stream("chat", "Hi") as stream:
+        next(stream)
+    assert time.monotonic() - begun < 0.25
+    assert adapter.closed.is_set()
+
+
+def test_a_bug_of_an_adapter_is_raised_as_it_is():
+    class Broken:
+        def stream(self, _attempt):
+            raise KeyError("a bug")
+
+    with Client(ONE, providers={"one": Broken()}) as client, pytest.raises(KeyError, match="a bug"):
+        client.complete("chat", "Hi")

@@ -154,6 +154,27 @@ def test_a_request_refused_on_one_path_is_sent_once_on_the_other_and_the_path_is
     assert path(world.call(A)) == [("a", "first", "ok")]
 
 
+def test_the_other_path_counts_as_an_attempt_and_as_the_repeat():
+    def vendor(start, _now):
+        error = error_for("bad_request" if start.path is None else "server_error", status=400)
+        error.path = "multimodal" if start.path is None else None
+        return [(0.01, error)]
+
+    world = World(a=vendor, b=answers())
+    assert path(world.call(A, B)) == [
+        ("a", "first", "bad_request"),
+        ("a", "path", "server_error"),
+        ("b", "fallback", "ok"),
+    ]
+    world = World(a=vendor)
+    assert len(world.call(A, max_attempts=1).report.attempts) == 1
+
+
+def test_a_deadline_too_short_for_any_attempt_says_so():
+    end = World(a=answers()).call(A, deadline=0.3)
+    assert "leaves no time for an attempt" in str(end.error)
+
+
 def test_every_kind_has_a_rule():
     from typing import get_args
 

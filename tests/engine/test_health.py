@@ -136,6 +136,48 @@ def test_a_healthy_target_with_a_few_failures_stays_closed():
     assert skipped < 5
 
 
+def test_a_slow_target_that_was_never_measured_is_given_its_own_limit_when_it_is_probed():
+    down = [True]
+    world = World(a=lambda _s, _n: fails("server_error") if down[0] else answers(after=3.0), b=answers())
+    for _ in range(3):
+        world.call(A, B)
+    down[0] = False
+    world.clock.now += 21.0
+    assert path(world.call(A, B)) == [("a", "probe", "ok")]
+
+
+def test_hasty_callers_do_not_condemn_a_target_that_was_never_measured():
+    world = World(a=answers(after=3.0))
+    for _ in range(10):
+        world.call(A, deadline=2.2)
+    assert world.health.state(A, world.clock.now)[0] == "closed"
+
+
+def test_the_last_resort_shares_what_the_deadline_leaves():
+    world = World(a=fails("server_error"), b=fails("server_error"))
+    for _ in range(3):
+        world.call(A, B)
+    world.vendors = {"a": silent(), "b": answers()}
+    end = world.call(A, B, deadline=10.0)
+    assert end.error is None
+    assert [one.reason for one in end.report.attempts] == ["last_resort", "last_resort"]
+    assert end.report.attempts[0].duration == pytest.approx(5.0)
+
+
+def test_what_an_adapter_must_not_raise_is_recorded_as_an_error_and_gives_its_permit_back():
+    world = World(a=fails("server_error"), b=answers())
+    for _ in range(3):
+        world.call(A, B)
+    now = world.clock.now + 21.0
+    call = Call("chat", CallSettings(), now, stream=False)
+    steps = run(call, [A, B], world.health, Random(1))
+    next(steps)
+    with pytest.raises(KeyError):
+        steps.throw(KeyError("a bug"))
+    assert [attempt.outcome for attempt in call.attempts] == ["error"]
+    assert world.health.state(A, now)[0] == "half_open"
+
+
 # --- gates ---
 
 

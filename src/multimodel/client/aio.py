@@ -173,9 +173,11 @@ class AsyncClient:
         """Close the connections of this event loop. The client cannot be used afterwards."""
         self._core.closed = True
         for provider in self._core.accounts.built():
-            close = getattr(provider, "aclose", None)
-            if close is not None:
-                await close()
+            aclose, close = getattr(provider, "aclose", None), getattr(provider, "close", None)
+            if aclose is not None:
+                await aclose()
+            elif close is not None:
+                close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -53,6 +53,12 @@ def needs_of(request: Request) -> frozenset[str]:
         needs.add(request.response_format.type)
     if request.reasoning_effort not in (None, "none"):
         needs.add("reasoning")
+    if request.seed is not None:
+        needs.add("seed")
+    if request.parallel_tool_calls:
+        needs.add("parallel_tools")
+    if request.messages[-1].role == "assistant":
+        needs.add("prefill")
     for message in request.messages:
         if not isinstance(message.content, str):
             needs |= {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ..drivers.base import Driver, now
@@ -39,7 +40,6 @@ class Running:
         self._core = core
         name, settings = core.route(route)
         self.request = build_request(messages, asked)
-        self._stream = stream
         self._metadata = choices.metadata
         needs = needs_of(self.request) | frozenset(settings.requires)
         self.call = Call(name, call_settings(settings, stream=stream, deadline=choices.deadline), now(), stream)
@@ -51,7 +51,7 @@ class Running:
                 self.call.skip(planned.plan.target, *why)
                 continue
             self._planned[str(planned.plan.target)] = planned
-            plans.append(planned.plan)
+            plans.append(replace(planned.plan, stream=True) if stream and not planned.plan.stream else planned.plan)
         self.transcript = Transcript()
         self.reading = False
         self.given_up = False
@@ -87,8 +87,7 @@ class Running:
         for vendor in request.extra:
             if vendor not in (target.provider, planned.account.profile.name):
                 self.call.note(f"extra options for `{vendor}` were not sent to {target}")
-        stream = self._stream or planned.plan.stream
-        return Attempt(request, target.model, stream, start.limits, clock, self._note(target), start.path)
+        return Attempt(request, target.model, start.plan.stream, start.limits, clock, self._note(target), start.path)
 
     def _note(self, target: object) -> Callable[[str], None]:
         return lambda text: self.call.note(f"{target}: {text}")

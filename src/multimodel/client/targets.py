@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import ChainMember, MistakeError, Params, Policy, Route
-from ..config.provider import key_of, place_of, profile_of
+from ..config.provider import Place, key_of, place_of, profile_of
 from ..engine.settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
@@ -104,7 +104,10 @@ class Accounts:
             key = key_of(config, profile, self._environ)
         except MistakeError as mistake:
             why_not = mistake.message
-        place = place_of(config, profile)
+        unset = self._policy.origin.unset.get(name)
+        if unset is not None:
+            why_not = f"`{unset}` is not set"
+        place = Place() if unset is not None else place_of(config, profile)
         if config.base_url is not None:
             profile = profile.elsewhere()
         options = config.adapter_options
@@ -181,6 +184,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         idle=timeouts.idle,
         whole=timeouts.whole,
         stream=route.transfer == "stream",
+        http=setup.base_url is not None,
         retry=RetrySettings(retry.attempts, retry.budget, retry.patience),
         breaker=BreakerSettings(
             route.breaker.failures, route.breaker.ratio, route.breaker.window, route.breaker.open_at_most

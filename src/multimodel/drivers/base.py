@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from ..engine.settings import TargetPlan
@@ -65,6 +65,11 @@ class Driver:
             finished.usage = prices.price(start.plan, finished.usage)
         self.finished = finished
         return self._send(Ended(now(), start.attempt, None, finished.usage, finished.request_id))
+
+    def _abort(self, bug: Exception) -> None:
+        """Tell the engine that an adapter raised what it must not."""
+        with self._lock, suppress(Exception):
+            self._steps.throw(bug)
 
     def _close(self) -> None:
         with self._lock:

@@ -64,5 +64,8 @@ class BlockingDriver(Driver):
                 except (CallError, ConfigurationError) as failed:
                     error = failed
                 step = self._ended(start, error, finished, self._port)
+        except Exception as bug:
+            self._abort(bug)
+            raise
         finally:
             self._close()

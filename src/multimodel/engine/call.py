@@ -70,8 +70,11 @@ class Call:
 
     def out_of_time(self, now: float) -> DeadlineExceededError:
         """Return the error of a call whose deadline passed."""
+        deadline = f"the deadline of {self.settings.deadline:g} s"
+        tried = len(self.attempts)
         error = DeadlineExceededError(
-            f"the deadline of {self.settings.deadline:g} s passed; attempts: {len(self.attempts)}"
+            f"{deadline} passed; attempts: {tried}" if tried else f"{deadline} leaves no time for an attempt",
+            hint="give the call more time" if not tried else None,
         )
         error.report = self.report(error.kind, now)
         if self.errors:

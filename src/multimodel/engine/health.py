@@ -81,7 +81,8 @@ class Health:
             return None
         worst = max(blocked, key=lambda breaker: breaker.blocked_until)
         rested = all(not breaker.tripped or now - breaker.opened_at >= _TRIPPED_REST for breaker in blocked)
-        return Obstacle("breaker", worst.blocked_until, worst.cause, last_resort=rested)
+        probing = any(breaker.probe_until is not None and now < breaker.probe_until for breaker in blocked)
+        return Obstacle("breaker", worst.blocked_until, worst.cause, last_resort=rested and not probing)
 
     def clear_at(self, plan: TargetPlan, now: float) -> float:
         """The instant from which ``plan`` may be asked, as far as is known now."""
@@ -126,10 +127,10 @@ class Health:
         """The instant before which the credential's gate is shut (0.0 when it is open)."""
         return self._not_before.get(plan.credential, 0.0)
 
-    def usual_first_content(self, plan: TargetPlan) -> float:
-        """The 95th percentile of the target's healthy times to first content, in seconds; 0.0 when unknown."""
+    def usual_first_content(self, plan: TargetPlan) -> float | None:
+        """The 95th percentile of the target's healthy times to first content, in seconds; None when unknown."""
         seen = self._first_content.get(plan.key)
-        return sorted(seen)[int(0.95 * (len(seen) - 1))] if seen else 0.0
+        return sorted(seen)[int(0.95 * (len(seen) - 1))] if seen else None
 
     # --- after an attempt ---
 
@@ -153,7 +154,7 @@ class Health:
             self._limited.pop(plan.credential, None)
         else:
             if error.kind == "rate_limited" or error.retry_after is not None:
-                self._shut(plan, now, error.retry_after)
+                self._shut(plan, now, error)
             if blame:
                 blamed = self._blame(permit, plan, now, error)
         if not self._breakers:
@@ -189,10 +190,11 @@ class Health:
                 breaker.free()
         permit.probes = ()
 
-    def _shut(self, plan: TargetPlan, now: float, hint: float | None) -> None:
-        count = self._limited[plan.credential] = self._limited.get(plan.credential, 0) + 1
-        if hint is not None:
-            wait = hint * self._rng.uniform(1.0, 1.1)
+    def _shut(self, plan: TargetPlan, now: float, error: CallError) -> None:
+        count = self._limited.get(plan.credential, 0) + (error.kind == "rate_limited")
+        self._limited[plan.credential] = count
+        if error.retry_after is not None:
+            wait = error.retry_after * self._rng.uniform(1.0, 1.1)
         else:
             wait = min(_BLIND_GATE_CAP, 2.0 ** min(count - 1, 30)) * self._rng.uniform(0.5, 1.0)
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))

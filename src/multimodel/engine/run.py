@@ -20,6 +20,7 @@ MIN_ATTEMPT = 0.5
 """Seconds: nothing starts that could not run this long."""
 _LONGEST_WAIT = 60.0
 _LEASE_GRACE = 5.0
+_OK = 200
 _EDGE = 1e-6  # past the gate's instant, not on it
 
 
@@ -45,7 +46,8 @@ class _Run:
         self.deadline = call.deadline
         self.committed = False
         self.unseen = False  # content came that the caller has not seen and must not see
-        self.position = 0
+        self.rest: Sequence[TargetPlan] = plans  # those that may still be asked after the current one
+        self.last = False  # whether this is the last resort
         self.window_floor: int | None = None
 
     # --- the chain ---
@@ -53,7 +55,7 @@ class _Run:
     def chain(self) -> Generator[Step, Event, End]:
         deferred: list[TargetPlan] = []
         for position, plan in enumerate(self.plans):
-            self.position = position
+            self.rest = self.plans[position + 1 :]
             if self._too_late():
                 return self._fail(self.call.out_of_time(self.now))
             if self._skipped(plan):
@@ -63,15 +65,17 @@ class _Run:
                 self._record_obstacle(plan, obstacle)
                 deferred.append(plan)
                 continue
-            end = yield from self._try(plan, "fallback" if self.position else "first")
+            end = yield from self._try(plan, "fallback" if position else "first")
             if end is not None:
                 return end
-        self.position = len(self.plans)
+        self.last = True
         return (yield from self._last_resort(deferred))
 
     def _last_resort(self, deferred: list[TargetPlan]) -> Generator[Step, Event, End]:
         now = self.now
-        for plan in sorted(deferred, key=lambda deferred_plan: self.health.clear_at(deferred_plan, now)):
+        soonest = sorted(deferred, key=lambda plan: self.health.clear_at(plan, now))
+        for position, plan in enumerate(soonest):
+            self.rest = soonest[position + 1 :]
             if self._too_late():
                 return self._fail(self.call.out_of_time(self.now))
             if len(self.call.attempts) >= self.call.settings.max_attempts:
@@ -147,7 +151,7 @@ class _Run:
         self.health.earn(plan)
         ended = yield from self._attempt(plan, reason)
         error = ended.error
-        if error is not None and error.path is not None and not self._too_late():
+        if error is not None and error.path is not None and plan.retry.attempts > 1 and self._may_send():
             before = self.health.paths.get(plan.key)
             self.health.paths[plan.key] = error.path
             ended = yield from self._attempt(plan, "path")
@@ -155,6 +159,7 @@ class _Run:
                 self.health.paths.pop(plan.key, None)
                 if before is not None:
                     self.health.paths[plan.key] = before
+            return ended
         if reason == "last_resort" or plan.retry.attempts < 2 or not self._repeatable(ended):  # noqa: PLR2004  # one is no repeat
             return ended
         from .retry import RetrySteps, wait_retry_after
@@ -166,6 +171,9 @@ class _Run:
             wait_retry_after(self.rng, lambda result: self._gate_wait(plan, result)),
         )
         return (yield from repeat(lambda: self._attempt(plan, "retry"), ended, self.call.started, self._sleep))
+
+    def _may_send(self) -> bool:
+        return not self._too_late() and len(self.call.attempts) < self.call.settings.max_attempts
 
     def _repeatable(self, ended: Ended) -> bool:
         error = ended.error
@@ -192,11 +200,17 @@ class _Run:
             return True
         if self.health.obstacle(plan, self.now + sleep) is not None:
             return True
-        return RULES[error.kind].same != "free" and not self.health.take_retry(plan)
+        stale = sum(one.outcome == error.kind and one.target == plan.target for one in self.call.attempts)
+        free = RULES[error.kind].same == "free" and stale == 1
+        return not free and not self.health.take_retry(plan)
 
     def _others(self) -> bool:
         """Whether another target of the chain could be asked now."""
-        return any(self.health.obstacle(plan, self.now) is None for plan in self.plans[self.position + 1 :])
+        return any(map(self._askable, self.rest))
+
+    def _askable(self, plan: TargetPlan) -> bool:
+        obstacle = self.health.obstacle(plan, self.now)
+        return obstacle is None or (self.last and obstacle.reason == "breaker" and obstacle.last_resort)
 
     def _sleep(self, seconds: float) -> Generator[Step, Event, None]:
         until = self.now + seconds
@@ -224,6 +238,7 @@ class _Run:
         )
         first: float | None = None
         ended: Ended | None = None
+        unfinished = "error"
         try:
             event = yield Step(start)
             while not isinstance(event, Ended):
@@ -240,10 +255,13 @@ class _Run:
                 event = yield Step(do)
             self.now = max(self.now, event.now)
             ended = event
+        except GeneratorExit:
+            unfinished = "cancelled"
+            raise
         finally:
             if ended is None:
                 self.health.release(permit)
-                self._record(start, started, first, None, "cancelled")
+                self._record(start, started, first, None, unfinished)
         blame = self._blamed(plan, ended.error, started, first, own)
         self.health.settle(permit, plan, self.now, ended.error, blame=blame)
         self._record(start, started, first, ended, "ok" if ended.error is None else ended.error.kind)
@@ -253,18 +271,20 @@ class _Run:
         """The attempt's limits, and the target's own limit for its first content in seconds."""
         own = plan.first_content if plan.stream else plan.whole
         if probe:
-            own = min(own, self._healthy_first(plan))
+            own = self._fair_chance(plan, own)
         remaining = self.deadline - self.now
         eligible = 1
-        for other in self.plans[self.position + 1 :]:
-            eligible += self.health.obstacle(other, self.now) is None
+        for other in self.rest:
+            eligible += self._askable(other)
             if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
                 break
         limit = self.now + min(own, remaining / eligible)
         return Limits(plan.connect, limit, plan.idle, limit, self.deadline), own
 
-    def _healthy_first(self, plan: TargetPlan) -> float:
-        return max(1.0, 2.0 * self.health.usual_first_content(plan))
+    def _fair_chance(self, plan: TargetPlan, own: float) -> float:
+        """Seconds within which a healthy target would have begun; its own limit while that was never measured."""
+        usual = self.health.usual_first_content(plan)
+        return own if usual is None else min(own, max(1.0, 2.0 * usual))
 
     def _blamed(
         self, plan: TargetPlan, error: CallError | None, started: float, first: float | None, own: float
@@ -274,7 +294,7 @@ class _Run:
             return True
         if first is not None and error.kind == "deadline_exceeded":
             return False
-        return self.now - started >= min(own, self._healthy_first(plan)) - 1e-3
+        return self.now - started >= self._fair_chance(plan, own) - 1e-3
 
     def _record(self, start: Start, started: float, first: float | None, ended: Ended | None, outcome: str) -> None:
         error = ended.error if ended is not None else None
@@ -295,7 +315,7 @@ class _Run:
                 started - begun,
                 self.now - begun,
                 None if first is None else first - begun,
-                error.status if error is not None else (200 if ended is not None else None),
+                error.status if error is not None else (_OK if ended is not None and start.plan.http else None),
                 error.code if error is not None else None,
                 error.request_id if error is not None else (ended.request_id if ended is not None else None),
                 self.committed and first is not None,

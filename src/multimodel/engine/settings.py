@@ -47,6 +47,7 @@ class TargetPlan:
     :ivar key: identity for health: endpoint, credential and model.
     :ivar credential: identity of the credential at its endpoint.
     :ivar endpoint: ``host:port``, or another name for what fails together.
+    :ivar http: whether an answer of it has an HTTP status.
     :ivar lacks: needs the target is known not to meet (``tools``, ``vision``, …).
     :ivar window: context window in tokens, None when unknown.
     """
@@ -60,6 +61,7 @@ class TargetPlan:
     idle: float = 15.0
     whole: float = 60.0
     stream: bool = True
+    http: bool = False
     retry: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
     lacks: frozenset[str] = frozenset()

@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
 from ..types import AnswerEvent, Attempt
 from .profile import Profile
 
-__all__ = ["Key", "Provider", "ProviderSetup"]
+__all__ = ["AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider"]
 
 
-@runtime_checkable
-class Provider(Protocol):
-    """How to talk to one account at one endpoint.
+class StreamProvider(Protocol):
+    """How to talk to one account at one endpoint, on the caller's thread.
 
     ``stream`` sends one request and yields its content, then exactly one ``Finished``. It raises
     :class:`~multimodel.errors.CallError` and nothing else for what a vendor or a network can do; it never
-    retries. Closing the iterator early closes the connection at once. An adapter has ``stream``, ``astream``
-    or both; whichever is missing is derived from the other.
+    retries. Closing the iterator early closes the connection at once. An adapter may also have ``close()``, called
+    by ``Client.close()``, and ``aclose()``, called by ``AsyncClient.aclose()``.
     """
 
     def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
-        """Perform one attempt on the caller's thread."""
+        """Perform one attempt."""
         ...
+
+
+class AsyncStreamProvider(Protocol):
+    """The same on the running event loop."""
 
     def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
-        """Perform one attempt on the running event loop."""
+        """Perform one attempt."""
         ...
 
-    def close(self) -> None:
-        """Free what this process holds; called by ``Client.close()``."""
-        ...
 
-    async def aclose(self) -> None:
-        """Free what this event loop holds; called by ``AsyncClient.aclose()``."""
-        ...
+Provider: TypeAlias = StreamProvider | AsyncStreamProvider
+"""An adapter has ``stream``, ``astream`` or both; whichever is missing is derived from the other."""
 
 
 class Key(Protocol):
@@ -68,5 +67,5 @@ class ProviderSetup:
     profile: Profile
     base_url: str | None = None
     wire: str | None = None
-    key: Key | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    key: Key | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a proxy's password may be in it

@@ -1,8 +1,9 @@
-"""The colour that an adapter's author left out, derived from the one that is there."""
+"""The colour that an adapter's author left out, derived from the one that is there: each attempt on a thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from ..types import AnswerEvent, Attempt
@@ -11,66 +12,83 @@ __all__ = ["async_stream", "blocking_stream"]
 
 
 def blocking_stream(provider: Any) -> Callable[[Attempt], Iterator[AnswerEvent]]:
-    """Return the adapter's ``stream``, or one that runs its ``astream`` on an event loop of a thread of its own."""
+    """Return the adapter's ``stream``, or one that runs its ``astream`` on an event loop of its own."""
     own: Callable[[Attempt], Iterator[AnswerEvent]] | None = getattr(provider, "stream", None)
     return own if own is not None else lambda attempt: _blocking(provider, attempt)
 
 
 def async_stream(provider: Any) -> Callable[[Attempt], AsyncIterator[AnswerEvent]]:
-    """Return the adapter's ``astream``, or one that runs its ``stream`` on threads, a step at a time."""
+    """Return the adapter's ``astream``, or one that runs its ``stream`` on a thread."""
     own: Callable[[Attempt], AsyncIterator[AnswerEvent]] | None = getattr(provider, "astream", None)
     return own if own is not None else lambda attempt: _asynchronous(provider, attempt)
 
 
 def _blocking(provider: Any, attempt: Attempt) -> Generator[AnswerEvent, None, None]:
     import asyncio
-    import threading
+    from concurrent.futures import Future
+    from queue import SimpleQueue
+    from threading import Thread
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="multimodel-derived", daemon=True)
+    results: SimpleQueue[AnswerEvent | BaseException | None] = SimpleQueue()
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
+
+    async def pump() -> None:
+        begun.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        try:
+            async with aclosing(provider.astream(attempt)) as events:
+                async for event in events:
+                    results.put(event)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the caller's thread
+            results.put(error)
+        else:
+            results.put(None)
+
+    thread = Thread(target=lambda: asyncio.run(pump()), name="multimodel-derived", daemon=True)
     thread.start()
-    events = provider.astream(attempt)
-
-    def wait_for(step: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(step, loop).result()
-
-    async def following() -> AnswerEvent | None:
-        event: AnswerEvent | None = await anext(events, None)
-        return event
-
-    async def closing() -> None:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
-        await loop.shutdown_asyncgens()
-
     try:
-        while (event := wait_for(following())) is not None:
-            yield event
+        while (result := results.get()) is not None:
+            if isinstance(result, BaseException):
+                raise result
+            yield result
     finally:
-        wait_for(closing())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        loop, task = begun.result()
+        if task is not None and thread.is_alive() and not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join(1.0)
 
 
 async def _asynchronous(provider: Any, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
     import asyncio
+    from threading import Event, Thread
 
-    events = await asyncio.to_thread(provider.stream, attempt)
-    step: asyncio.Future[AnswerEvent | None] | None = None
+    loop = asyncio.get_running_loop()
+    results: asyncio.Queue[AnswerEvent | BaseException | None] = asyncio.Queue()
+    given_up = Event()
+
+    def tell(result: AnswerEvent | BaseException | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(results.put_nowait, result)
+
+    def work() -> None:
+        try:
+            events = provider.stream(attempt)
+            for event in events:
+                if given_up.is_set():
+                    close = getattr(events, "close", None)
+                    if close is not None:
+                        close()
+                    return
+                tell(event)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the caller's task
+            tell(error)
+        else:
+            tell(None)
+
+    Thread(target=work, name="multimodel-derived", daemon=True).start()
     try:
-        while True:
-            step = asyncio.ensure_future(asyncio.to_thread(next, events, None))
-            event = await asyncio.shield(step)
-            if event is None:
-                break
-            yield event
+        while (result := await results.get()) is not None:
+            if isinstance(result, BaseException):
+                raise result
+            yield result
     finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            # a generator that is being run cannot be closed: wait for its step, which keeps its own limits
-            if step is not None and not step.done():
-                step.add_done_callback(lambda _done: close())
-            else:
-                await asyncio.to_thread(close)
+        given_up.set()  # the thread ends at its next step; until then it keeps the attempt's limits

@@ -22,6 +22,7 @@ __all__ = ["Exchange"]
 
 _OK = 200
 _ERROR_BODY = 64 * 1024
+_REFUSAL = 1.0  # seconds for the body of a refusal: its status is known
 _AFTER_TERMINAL = 0.25
 _AFTER_DONE = 0.05
 
@@ -35,10 +36,11 @@ class Exchange:
         self._attempt = attempt
         limits = attempt.limits
         self._limit = min(limits.first_content if attempt.stream else limits.whole, limits.deadline)
-        self._wire = Wire(attempt.now, self._limit)
+        self._wire = Wire(attempt.now, self._limit, limits.connect)
         self._decoder: Decoder | None = None
         self._phase: Literal["waiting", "reading", "draining", "over"] = "waiting"
         self._content = False
+        self._terminal = False
 
     @property
     def over(self) -> bool:
@@ -50,6 +52,7 @@ class Exchange:
         self._phase = "reading"
         if status != _OK:
             self._decoder = _Refusal(self._codec, status, headers, self._dialect)
+            self._wire.limit = min(self._wire.limit, self._attempt.now() + _REFUSAL)
             return
         encoding = headers.get("content-encoding", "identity")
         if encoding not in ("identity", ""):
@@ -78,7 +81,9 @@ class Exchange:
             yield from decoder.close()
             self._wait(_AFTER_DONE)
         elif decoder.terminal:
-            self._wait(_AFTER_TERMINAL)
+            if not self._terminal:
+                self._terminal = True
+                self._wait(_AFTER_TERMINAL)
         elif content:
             self._content = True
             self._wait(self._attempt.limits.idle)
@@ -116,7 +121,7 @@ class Exchange:
             case httpcore2.ConnectError() | httpcore2.ProxyError():
                 return error_for("connection.unsent", f"no connection: {_reason(error)}")
             case httpcore2.LocalProtocolError() | httpcore2.UnsupportedProtocol():
-                return error_for("bad_request", "the request could not be written as HTTP")
+                return error_for("policy_denied", "the request could not be written as HTTP", code="not_http")
             case httpcore2.NetworkError() | httpcore2.ProtocolError() | OSError():
                 return self._broken(error)
         return None

@@ -6,6 +6,7 @@ travels in a context variable, because a connection of the pool serves one attem
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -20,23 +21,38 @@ __all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
 _CONNECTIONS = 1000
 _IDLE_CONNECTIONS = 100
 _KEEPALIVE = 20.0
+_SLICE = 64 * 1024
 
 
 class Wire:
     """What one attempt may do on the network, and what it did.
 
     :ivar limit: the instant until which it may wait.
-    :ivar connected: whether it opened a connection of its own.
+    :ivar connected: whether it opened a connection of its own; name look-up, TCP and TLS share one limit.
     :ivar received: bytes that came.
     """
 
-    __slots__ = ("_now", "connected", "limit", "received")
+    __slots__ = ("_connect", "_connect_by", "_now", "connected", "limit", "received")
 
-    def __init__(self, now: Callable[[], float], limit: float) -> None:
+    def __init__(self, now: Callable[[], float], limit: float, connect: float) -> None:
         self._now = now
         self.limit = limit
+        self._connect = connect
+        self._connect_by = limit
         self.connected = False
         self.received = 0
+
+    def begin_to_connect(self) -> None:
+        """From now on the connection has ``connect`` seconds to stand."""
+        self.connected = True
+        self._connect_by = min(self.limit, self._now() + self._connect)
+
+    def left_to_connect(self) -> float:
+        """Seconds until the connection must stand; raises ``ConnectTimeout`` when there are none."""
+        left = self._connect_by - self._now()
+        if left <= 0.0:
+            raise httpcore2.ConnectTimeout
+        return left
 
     def left(self, timeout: float | None, late: type[Exception]) -> float:
         """Seconds that may still be waited, at most ``timeout``; raises ``late`` when there are none."""
@@ -62,7 +78,9 @@ class _Stream(httpcore2.NetworkStream):
 
     @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, WIRE.get().left(timeout, httpcore2.WriteTimeout))
+        wire = WIRE.get()
+        for start in range(0, len(buffer), _SLICE):  # each send of the socket may wait as long as it is told
+            self._inner.write(buffer[start : start + _SLICE], wire.left(timeout, httpcore2.WriteTimeout))
 
     @override
     def close(self) -> None:
@@ -72,8 +90,7 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        left = WIRE.get().left(timeout, httpcore2.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, WIRE.get().left_to_connect()))
 
     @override
     def get_extra_info(self, info: str) -> Any:
@@ -94,9 +111,24 @@ class _Backend(httpcore2.NetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
         wire = WIRE.get()
-        wire.connected = True
-        left = wire.left(timeout, httpcore2.ConnectTimeout)
-        return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
+        wire.begin_to_connect()
+        failed: Exception = httpcore2.ConnectError("the name has no address")
+        for address in _addresses(host, port):  # the socket module would give each address the whole time
+            try:
+                left = wire.left_to_connect()
+                return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Look a name up. The system gives this no limit of ours."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore2.ConnectError(error) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _AsyncStream(httpcore2.AsyncNetworkStream):
@@ -122,7 +154,7 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        left = WIRE.get().left(timeout, httpcore2.ConnectTimeout)
+        left = WIRE.get().left_to_connect()
         return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left))
 
     @override
@@ -144,8 +176,8 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         wire = WIRE.get()
-        wire.connected = True
-        left = wire.left(timeout, httpcore2.ConnectTimeout)
+        wire.begin_to_connect()
+        left = wire.left_to_connect()
         return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options))
 
 
