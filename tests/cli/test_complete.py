@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,11 +91,49 @@ def test_json_is_one_document_of_the_completion(run, vendor):
     assert [attempt["outcome"] for attempt in document["report"]["attempts"]] == ["ok"]
 
 
-def test_a_failure_prints_no_json(run, vendor):
+def test_json_of_a_failure_has_the_facts_of_the_error(run, vendor):
     vendor.fault = faults.arrearage()
     ran = run("complete", "chat", "Count.", "--json")
-    assert (ran.code, ran.out) == (1, "")
+    assert ran.code == 1
     assert ran.err.startswith("error: no target of route `chat` answered")
+    error = json.loads(ran.out)["error"]
+    assert (error["class"], error["kind"]) == ("AllTargetsFailedError", "all_targets_failed")
+    assert error["message"].startswith("no target of route `chat` answered")
+    assert {"target", "status", "code", "retry_after"} <= error.keys()
+    assert error["report"]["attempts"][0]["target"]["provider"] == "house"
+
+
+def test_json_of_a_mistake_of_the_caller_is_an_error_too(run, vendor):
+    ran = run("complete", "chta", "Count.", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["error"] == {
+        "class": "ConfigurationError",
+        "message": "unknown route `chta`",
+        "hint": "did you mean `chat`?",
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["chat", "--no-stream", "Count."],
+        ["--no-stream", "chat", "Count."],
+        ["chat", "Count.", "--no-stream"],
+        ["chat", "--no-stream", "--", "Count."],
+        ["--system", "Be brief.", "chat", "--max-tokens", "7", "Count.", "--report"],
+    ],
+)
+def test_options_may_stand_anywhere(run, vendor, words):
+    assert run("complete", *words).code == 0
+    assert vendor.log[0].text == "Count."
+
+
+@pytest.mark.parametrize("command", [["complete", "chat", "Count."], ["schema"]])
+def test_an_output_that_is_full_is_an_error_and_no_traceback(launch, vendor, command):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ran = launch(*command, stdout=full)
+    assert ran.returncode == 1
+    assert ran.stderr == "error: the output cannot be written: No space left on device\n"
 
 
 def test_the_report_goes_to_standard_error(run, vendor):

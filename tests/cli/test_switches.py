@@ -183,3 +183,68 @@ def test_with_yes_it_does_not_ask(launch, policy, terminal):
     ran = launch("off", "alibaba", "--reason", "drill", "--yes", stdin=terminal[1])
     assert ran.returncode == 0
     assert "[y/N]" not in ran.stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["explain", "chat"], ["off", "alibaba", "--reason", "drill"]])
+def test_an_operator_needs_none_of_the_applications_secrets(run, policy, monkeypatch, command):
+    monkeypatch.delenv("TEST_KEY")
+    ran = run(*command)
+    assert ran.code == 0, ran.err
+    if command[0] != "off":
+        assert "`TEST_KEY` is not set" in ran.out
+    assert run("complete", "chat", "hi").code == 1
+
+
+def test_what_would_stop_is_what_the_application_asks_and_not_what_this_shell_could(run, policy, monkeypatch):
+    monkeypatch.delenv("TEST_KEY")
+    assert run("off", "alibaba", "--reason", "drill").err == (
+        "operator `alibaba`: `dashscope:qwen3.7-plus` would stop\nwarning: no target would be left for `cheap`\n"
+    )
+
+
+def test_without_the_secrets_a_switch_is_lifted_too(run, policy, folder, monkeypatch):
+    run("off", "alibaba", "--reason", "drill")
+    monkeypatch.delenv("TEST_KEY")
+    assert run("on", "alibaba").code == 0
+    assert switched_off(folder) == []
+
+
+def test_a_mistake_elsewhere_in_the_policy_keeps_nobody_from_the_switch(run, policy, folder):
+    policy.write_text(policy.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")
+    ran = run("off", "alibaba", "--reason", "drill")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: `multimodel.yaml` has mistakes")
+    assert "`multimodel check`" in ran.err
+    assert [entry["operator"] for entry in switched_off(folder)] == ["alibaba"]
+    assert run("status").code == 1
+    assert run("on", "alibaba").code == 0
+
+
+def test_when_no_name_can_be_looked_up_a_kind_is_given(run, policy, folder):
+    policy.write_text("routes: {", encoding="utf-8")
+    ran = run("off", "alibaba", "--reason", "drill")
+    assert ran.code == 1
+    assert "hint: say what it is with `--kind`" in ran.err
+    assert run("off", "alibaba", "--reason", "drill", "--kind", "operator").code == 0
+    assert [entry["operator"] for entry in switched_off(folder)] == ["alibaba"]
+
+
+def test_a_jurisdiction_is_switched_off_by_its_kind(run, policy):
+    ran = run("off", "CN", "--reason", "drill", "--kind", "jurisdiction")
+    assert ran.err.startswith("jurisdiction `CN`: `dashscope:qwen3.7-plus` would stop\n")
+    assert "skipped: off (jurisdiction CN: drill)" in run("explain", "chat").out
+
+
+def test_a_name_that_cannot_be_of_its_kind_changes_nothing(run, policy, folder):
+    ran = run("off", "China", "--reason", "drill", "--kind", "jurisdiction")
+    assert ran.code == 1
+    assert ran.err.startswith("error: `China` is no jurisdiction\nhint: ")
+    assert run("off", "x", "--reason", "drill", "--kind", "author", "--weights").code == 2
+    assert not (folder / "multimodel.off.json").exists()
+
+
+def test_a_missing_folder_of_the_switch_file_is_told_by_check(run, policy):
+    policy.write_text("switch_file: missing/off.json\n" + policy.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = run("check")
+    assert ran.code == 1
+    assert "multimodel.yaml:1:14: the folder " in ran.out

@@ -301,3 +301,49 @@ def test_a_problem_spells_its_place_as_well_as_it_can() -> None:
     assert str(Problem("error", "m")) == "m"
     assert str(Problem("error", "m", "h", path=("routes", "a", "chain", 0))) == "routes.a.chain[0]: m\nhint: h"
     assert str(Problem("note", "m", file="f")) == "f: m"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("routes:", "nothing is not a mapping\nhint: write its keys in the lines below it, indented"),
+        ("version: 2\n" + CHAT, "`2` is not `1`\nhint: write `1`"),
+        ('version: "1"\n' + CHAT, "`1` is a text, and the number is meant\nhint: write `1`, without quotes"),
+        ("routes: {chat: {chain: [{timeouts: {}}]}}", "`target` is missing\nhint: add `target:`"),
+        ("routes: {chat: {chain: [openai:a], retry: {attempts: 0}}}", "`0` is not at least 1\nhint: write 1 or more"),
+        ("routes: {chat: {chain: [openai:a], retry: {budget: 101%}}}", "at most 100%\nhint: write 100% or less"),
+        ("routes: {chat: {chain: [openai:a], deadline: 0s}}", "`0s` is not more than 0\nhint: write more than 0"),
+        ("routes: {chat: {chain: [openai:a], requires: tools}}", "`tools` is not a list\nhint: write `[tools]`"),
+        ("routes: {chat: {chain: 5}}", "`5` is not a list\nhint: write it as in `[a, b]`"),
+        ("routes: {chat: 5}", "`5` is not a mapping\nhint: write it as in `{key: value}`"),
+        ("routes: {chat: {chain: [openai:a]}", "a bracket is not closed\nhint: close it with `}` or `]`"),
+        ("routes: 'a", "a quote is not closed\nhint: "),
+        ("x: " + "[" * 40, "more than 32 levels of lists and mappings\nhint: is this the right file?"),
+    ],
+)
+def test_each_mistake_has_a_hint_that_says_what_to_do(mistakes: Mistakes, text: str, told: str) -> None:
+    (line,) = mistakes(text)
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHAT + "version: !!int 1",
+        "routes: {chat: {chain: [openai:a], deadline: !!float 5}}",
+        "routes: {chat: {chain: !x [openai:a]}}",
+        "routes: {5: {chain: [openai:a]}}\naliases: {a: '5'}",
+        "routes: {chat: {chain: [openai:a], 5: x}}",
+        "routes: {chat: {<<: {chain: [openai:a]}}}",
+        "routes: {: {chain: [openai:a]}}",
+        "routes: {chat: {!!str chain: [openai:a]}}",
+    ],
+)
+def test_a_tag_or_a_key_that_is_no_text_is_one_mistake(mistakes: Mistakes, text: str) -> None:
+    assert len(mistakes(text)) == 1
+
+
+def test_a_key_of_a_mapping_that_is_no_text_is_one_mistake(profiles: dict[str, Profile]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_policy({"routes": {5: {"chain": ["openai:a"]}}}, environ={}, profiles=profiles)  # type: ignore[dict-item]  # as an application may do
+    assert len(caught.value.problems) == 1

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +119,83 @@ def test_the_file_holds_one_state_or_the_other_at_every_moment(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         switches.throw(off(provider="groq"))
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["{", '{"version": 99, "off": []}', '{"off": []}', "[]"])
+def test_a_file_that_cannot_be_understood_keeps_the_last_state_and_is_told_once(tmp_path, content):
+    file = tmp_path / "multimodel.off.json"
+    told: list[Path] = []
+    switches = Switches([], file, Wall(), on_unreadable=told.append)
+    switches.throw(off(operator="alibaba"))
+    file.write_text(content, encoding="utf-8")
+    assert [switches.against(QWEN, None) is not None for _ in range(3)] == [True] * 3
+    assert told == [file]
+    file.write_text(content + " ", encoding="utf-8")
+    assert switches.against(QWEN, None) is not None
+    assert told == [file, file]
+
+
+def test_a_file_that_was_unreadable_holds_again_once_it_can_be_read(tmp_path, monkeypatch):
+    file = tmp_path / "multimodel.off.json"
+    told: list[Path] = []
+    theirs = Switches([], file, Wall(), on_unreadable=told.append)
+    Switches([], file, Wall()).throw(off(operator="alibaba"))
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.open", refuse)
+        assert theirs.against(QWEN, None) is None
+    assert theirs.against(QWEN, None) is not None
+    assert told == [file]
+
+
+def test_a_file_whose_folder_may_not_be_searched_keeps_the_last_state_and_is_told_once(tmp_path, monkeypatch):
+    file = tmp_path / "multimodel.off.json"
+    told: list[Path] = []
+    switches = Switches([], file, Wall(), on_unreadable=told.append)
+    switches.throw(off(operator="alibaba"))
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.stat", refuse)
+        assert [switches.against(QWEN, None) is not None for _ in range(2)] == [True, True]
+    assert told == [file]
+
+
+def refuse(file: Path, *_args: object, **_options: object) -> None:
+    raise PermissionError(13, "Permission denied", str(file))
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir() if file.name != "policy.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("of_policy", "of_switches", "of_log"),
+    [(None, 0o644, 0o644), (0o644, 0o644, 0o644), (0o640, 0o640, 0o640), (0o400, 0o600, 0o600), (0o664, 0o644, 0o664)],
+)
+def test_what_is_written_can_be_read_by_those_who_read_the_policy_and_by_nobody_else(
+    tmp_path, of_policy, of_switches, of_log
+):
+    policy = tmp_path / "policy.yaml"
+    if of_policy is not None:
+        policy.touch()
+        policy.chmod(of_policy)
+    before = os.umask(0o077)
+    try:
+        Switches([], tmp_path / "m.off.json", Wall(), policy=policy if of_policy else None).throw(off(operator="a"))
+    finally:
+        os.umask(before)
+    assert modes(tmp_path) == {"m.off.json": of_switches, "m.off.json.lock": of_log, "m.audit.jsonl": of_log}
+
+
+def test_a_lock_that_another_user_made_needs_no_right_to_write_it(tmp_path, monkeypatch):
+    opened = os.open
+
+    def open_as_another(file: object, flags: int, *mode: int, **options: int) -> int:
+        if str(file).endswith(".lock") and flags & (os.O_WRONLY | os.O_RDWR):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, flags, *mode, **options)
+
+    file = tmp_path / "m.off.json"
+    switches = Switches([], file, Wall())
+    switches.throw(off(operator="alibaba"))
+    monkeypatch.setattr("os.open", open_as_another)
+    switches.throw(off(provider="groq"))
+    assert [entry.name for entry in switches.entries()] == ["alibaba", "groq"]

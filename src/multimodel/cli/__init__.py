@@ -6,6 +6,7 @@ have it. The module of a command is imported when the command runs, so that ``--
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ FAILED = 1
 MISUSE = 2
 INTERRUPTED = 130
 READER_GONE = 141
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
         return READER_GONE
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _forget_output()
+        print_error(f"the output cannot be written: {error.strerror}")
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return code

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from ..client import Client
 from ..config.problems import did_you_mean
 from ..config.routes import Need
-from ..errors import AllTargetsFailedError, CallError
+from ..errors import AllTargetsFailedError, CallError, MultimodelError
 from ..types import Completion, Message, Report, Restarted, StreamEvent, Switched, TextDelta
-from .opening import open_client
+from .opening import open_client, open_to_look
 from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
 
@@ -27,17 +27,12 @@ def complete(args: Namespace) -> int:
     system = [Message(role="system", content=args.system)] if args.system is not None else []
     messages = [*system, Message(role="user", content=text)]
     options = {"max_tokens": args.max_tokens, "temperature": args.temperature}
-    with open_client(args) as client:
-        try:
-            if args.json or args.no_stream:
-                answer = client.complete(args.route, messages, **options)
-            else:
-                answer = _stream(client, args.route, messages, options)
-        except CallError as error:
-            if args.report and error.report is not None:
-                _tell_report(error.report)
-                _tell_details(error)
-            raise
+    try:
+        answer = _asked(args, messages, options)
+    except MultimodelError as error:
+        if args.json:
+            print_json({"error": _facts(error)})
+        raise
     if args.json:
         print_json(answer)
     elif args.no_stream:
@@ -49,13 +44,36 @@ def complete(args: Namespace) -> int:
     return 0
 
 
+def _asked(args: Namespace, messages: list[Message], options: dict[str, Any]) -> Completion[Any]:
+    with open_client(args) as client:
+        try:
+            if args.json or args.no_stream:
+                return client.complete(args.route, messages, **options)
+            return _stream(client, args.route, messages, options)
+        except CallError as error:
+            if args.report and error.report is not None:
+                _tell_report(error.report)
+                _tell_details(error)
+            raise
+
+
+def _facts(error: MultimodelError) -> dict[str, object]:
+    """What a program may want to know of a failure."""
+    facts = {"class": type(error).__name__, "message": getattr(error, "message", str(error))}
+    names = _FACTS if isinstance(error, CallError) else ("hint",)
+    return facts | {name: getattr(error, name, None) for name in names}
+
+
+_FACTS = ("kind", "provider", "target", "status", "code", "request_id", "retry_after", "retryable", "hint", "report")
+
+
 def explain(args: Namespace) -> int:
     """Print what a call would do now."""
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     for need in needs:
         if need not in get_args(Need):
             raise MisuseError(f"`{need}` is nothing that a call can need", did_you_mean(need, get_args(Need)))
-    with open_client(args) as client:
+    with open_to_look(args) as client:
         explanation = client.explain(args.route, needs=needs)
     if args.json:
         print_json(explanation)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..client import Client
-from ..config import find_policy
+from ..config import Policy, find_policy, load_policy, salvage_policy
+from ..providers.catalogue import profiles
 from .printing import tell
 
-__all__ = ["open_client", "policy_file"]
+__all__ = ["open_client", "open_to_look", "open_to_switch", "policy_file"]
 
 
 def policy_file(args: Namespace) -> Path | None:
@@ -18,11 +21,30 @@ def policy_file(args: Namespace) -> Path | None:
     return Path(args.config) if args.config else find_policy(os.environ, Path())
 
 
-def open_client(args: Namespace) -> Client:
+def open_client(args: Namespace, load: Callable[..., Policy] | None = None) -> Client:
     """Build the client; it tells on standard error when it loads weights.
 
+    :param load: how a policy file is read; None is as the library does.
     :raises ConfigurationError: the policy is wrong.
     """
-    client = Client(policy_file(args))
+    file = policy_file(args)
+    if load is not None and file is not None:
+        client = Client(load(file, environ=os.environ, profiles=profiles(os.environ)))
+    else:
+        client = Client(file)
     client._core.accounts.progress = lambda model, stage: tell(f"weights of `{model}`: {stage}")  # noqa: SLF001  # for people, so for no other caller
+    return client
+
+
+def open_to_look(args: Namespace) -> Client:
+    """Build a client that makes no calls: it needs no secrets of the application's."""
+    return open_client(args, partial(load_policy, unset="unavailable"))
+
+
+def open_to_switch(args: Namespace) -> Client:
+    """Build a client that makes no calls, with what the policy has besides its mistakes."""
+    client = open_client(args, salvage_policy)
+    if client.policy.origin.mistakes:
+        tell(f"warning: `{policy_file(args)}` has mistakes; what is wrong is left out here")
+        tell("hint: `multimodel check` tells them")
     return client

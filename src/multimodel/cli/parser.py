@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from typing import Any
 
 from .. import __version__
 
 __all__ = ["MisuseError", "build_parser"]
 
+_KINDS = ("operator", "author", "provider", "target", "jurisdiction")
 _EPILOG = """\
 the policy is --config, else $MULTIMODEL_CONFIG, else ./multimodel.yaml, else a built-in one over the vendors
 whose key is in the environment and the weights in $MULTIMODEL_ARCHIVE or ./archive
@@ -48,9 +50,27 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
+class _CommandParser(ArgumentParser):
+    """Options may stand between its positional arguments."""
+
+    _is_inside = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse what stands behind the command's name."""
+        if self._is_inside:  # the intermixed way goes through here
+            return super().parse_known_args(args, namespace)
+        self._is_inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_inside = False
+
+
 class _Commands:
     def __init__(self, parser: ArgumentParser) -> None:
-        self._parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        self._parsers = parser.add_subparsers(
+            title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
+        )
 
     def add(self, name: str, run: str, about: str, *, json: bool = False) -> ArgumentParser:
         """Add a command. ``--config`` may also stand behind its name."""
@@ -94,8 +114,10 @@ def _add_switch_commands(commands: _Commands) -> None:
     off.add_argument("name", metavar="NAME", help="looked up as operator, then author, provider, target")
     off.add_argument("--reason", required=True, metavar="TEXT", help="why, for the audit log")
     off.add_argument("--until", metavar="WHEN", help="when it ends: a span, as in `2h`, or a time, as in `2026-12-31`")
-    off.add_argument(
-        "--weights", action="store_true", help="take NAME as an author: its weights stop wherever they run"
+    kind = off.add_mutually_exclusive_group()
+    kind.add_argument("--kind", choices=_KINDS, help="what NAME is; it is not looked up then")
+    kind.add_argument(
+        "--weights", action="store_true", help="the same as `--kind author`: weights stop wherever they run"
     )
     off.add_argument("--yes", action="store_true", help="do not ask; it is only asked on a terminal")
     off.add_argument("--by", metavar="WHO", help="who, for the audit log (default: the user)")

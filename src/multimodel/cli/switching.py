@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from ..client import Client
 from ..config import MistakeError, OffEntry, parse_duration
+from ..config.policy import OffKind
 from ..errors import ConfigurationError
 from ..types import Target
-from .opening import open_client
+from .opening import open_to_look, open_to_switch
 from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
 
@@ -22,7 +23,7 @@ _STATES = {"closed": "ready"}
 
 def status(args: Namespace) -> int:
     """Print the targets of each route, and what is off."""
-    with open_client(args) as client:
+    with open_to_look(args) as client:
         known = client.status()
         if args.json:
             print_json(known)
@@ -46,32 +47,26 @@ def off(args: Namespace) -> int:
     if not args.reason.strip() or not (args.reason + (args.by or "")).isprintable():
         raise MisuseError("the audit log needs a reason, in plain text", "say why, for whoever wonders later")
     until = None if args.until is None else _until(args.until, datetime.now(UTC))
-    with open_client(args) as client:
+    kind: OffKind | None = "author" if args.weights else args.kind
+    with open_to_switch(args) as client:
         if client.status().switch_file is None:
             raise ConfigurationError(
                 "there is no policy file, so a switch would end with this process",
                 hint="write one with `multimodel init`, or name one with `--config`",
             )
-        _tell_impact(client, args.name, weights=args.weights)
+        _tell_impact(client, args.name, kind)
         if sys.stdin.isatty() and not args.yes and not _agreed(f"switch `{args.name}` off?"):
             tell("nothing was changed")
             return 1
-        try:
-            client.off(args.name, reason=args.reason, until=until, weights=args.weights, by=args.by)
-        except OSError as error:
-            raise _not_written(error) from error
+        client._core.off(args.name, reason=args.reason, until=until, by=args.by, kind=kind)  # noqa: SLF001  # for people, so for no other caller
         _print_entries(client)
     return 0
 
 
 def on(args: Namespace) -> int:
     """Lift, and print what is off still."""
-    with open_client(args) as client:
-        try:
-            lifted = client.on(args.name, by=args.by)
-        except OSError as error:
-            raise _not_written(error) from error
-        for entry in lifted:
+    with open_to_switch(args) as client:
+        for entry in client.on(args.name, by=args.by):
             tell(
                 plain(f"on again: {entry.kind} `{entry.name}`" + (f", off for: {entry.reason}" if entry.reason else ""))
             )
@@ -105,8 +100,13 @@ def _instant(text: str) -> datetime:
     return moment
 
 
-def _tell_impact(client: Client, name: str, *, weights: bool) -> None:
-    impact = client._core.impact(name, weights=weights)  # noqa: SLF001  # for people, so for no other caller
+def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
+    try:
+        impact = client._core.impact(name, kind=kind)  # noqa: SLF001  # for people, so for no other caller
+    except ConfigurationError as error:
+        if kind is None and client.policy.origin.mistakes:  # it may stand in what was left out
+            raise ConfigurationError(error.message, hint="say what it is with `--kind`") from None
+        raise
     tell(f"{impact.kind} `{name}`: {_listed(impact.stops) or 'no target'} would stop")
     if impact.stranded:
         tell(f"warning: no target would be left for {_listed(impact.stranded)}")
@@ -129,13 +129,6 @@ def _listed(names: tuple[Target | str, ...] | list[str]) -> str:
 def _agreed(question: str) -> bool:
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _not_written(error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"`{error.filename}` cannot be written: {error.strerror}; nothing was changed",
-        hint="name another place with `switch_file:` in the policy",
-    )
 
 
 def _print_entries(client: Client) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from pydantic import ValidationError
+
 from ..config import OffEntry, Policy, Route, default_policy, find_policy, load_policy
+from ..config.policy import OffKind
 from ..config.problems import did_you_mean
 from ..drivers.base import now
 from ..engine.health import Health
 from ..errors import ConfigurationError
 from ..governance.switches import Switches
+from ..observe import emit
 from ..providers.base import Provider, ProviderSetup
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
@@ -29,7 +34,6 @@ from .views import ExplainedTarget, Explanation, Impact, State, Status, TargetSt
 __all__ = ["Core", "PolicySource", "local_models"]
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
-_OffKind = Literal["operator", "author", "provider", "target"]
 
 
 class Core:
@@ -48,7 +52,13 @@ class Core:
         self.rng = Random()
         self.lock = threading.Lock()
         self.health = Health(self.rng)
-        self.switches = Switches(self.policy.off, self.policy.switches, lambda: datetime.now(UTC))
+        self.switches = Switches(
+            self.policy.off,
+            self.policy.switches,
+            lambda: datetime.now(UTC),
+            policy=self.policy.source,
+            on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
+        )
         self.closed = False
         self._chains: dict[str, tuple[Planned, ...]] = {}
         _cores.add(self)
@@ -153,32 +163,45 @@ class Core:
     # --- the switch ---
 
     def off(
-        self, name: str, *, reason: str, until: datetime | timedelta | None, by: str | None, weights: bool
+        self,
+        name: str,
+        *,
+        reason: str,
+        until: datetime | timedelta | None,
+        by: str | None,
+        weights: bool = False,
+        kind: OffKind | None = None,
     ) -> tuple[str, ...]:
-        """Switch off; return the routes that have no target left."""
-        kind = self._kind_of(name, weights=weights)
+        """Switch off; return the routes that have no target left.
+
+        :param kind: what ``name`` is; None looks it up.
+        """
         moment = datetime.now(UTC)
-        end = moment + until if isinstance(until, timedelta) else until
-        entry = OffEntry.model_validate(
-            {kind: name, "reason": reason, "by": by or _user(), "since": moment, "until": end}
-        )
-        with self.lock:
+        end = None if until is None else _end(until, moment)
+        kind = kind or self._kind_of(name, weights=weights)
+        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
+        with self.lock, _written(self.switches.file):
             self.switches.throw(entry)
         return self.stranded()
 
-    def impact(self, name: str, *, weights: bool) -> Impact:
+    def impact(self, name: str, *, weights: bool = False, kind: OffKind | None = None) -> Impact:
         """Say what ``off`` would do now, and change nothing."""
-        kind = self._kind_of(name, weights=weights)
-        entry, moment = OffEntry.model_validate({kind: name}), datetime.now(UTC)
+        kind = kind or self._kind_of(name, weights=weights)
+        entry, moment = _entry(kind, name), datetime.now(UTC)
         stops: dict[Target, None] = {}
         stranded = []
         for route in self.policy.routes:
-            live = [planned.plan for planned in self.chain(route) if self.obstacle(planned, frozenset()) is None]
+            live = [planned.plan for planned in self.chain(route) if self._is_live(planned)]
             stopped = [plan for plan in live if entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment)]
             stops.update(dict.fromkeys(plan.target for plan in stopped))
             if stopped and len(stopped) == len(live):
                 stranded.append(route)
         return Impact(kind, tuple(stops), tuple(stranded))
+
+    def _is_live(self, planned: Planned) -> bool:
+        """Whether a target is asked: here, or where the variables are set that are not set here."""
+        why = self.obstacle(planned, frozenset())
+        return why is None or (why[0] == "unavailable" and planned.account.name in self.policy.origin.unset)
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.
@@ -186,7 +209,7 @@ class Core:
         :raises ConfigurationError: when nothing of that name was switched off, or the policy itself says so.
         """
         subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
-        with self.lock:
+        with self.lock, _written(self.switches.file):
             lifted = self.switches.lift(subjects, by=by or _user())
         held = [entry for entry in self.policy.off if entry.name == name]
         if held:
@@ -207,10 +230,10 @@ class Core:
             if all(self.obstacle(planned, frozenset()) is not None for planned in self.chain(name))
         )
 
-    def _kind_of(self, name: str, *, weights: bool) -> _OffKind:
+    def _kind_of(self, name: str, *, weights: bool) -> OffKind:
         """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
         targets = [planned.plan.target for route in self.policy.routes for planned in self.chain(route)]
-        looks: dict[_OffKind, set[str]] = {
+        looks: dict[OffKind, set[str]] = {
             "operator": {target.operator for target in targets if target.operator},
             "author": {target.author for target in targets if target.author},
             "provider": {target.provider for target in targets},
@@ -253,7 +276,12 @@ def _load(source: PolicySource, profiles: Mapping[str, Profile]) -> Policy:
         if source is None:
             return default_policy(os.environ, profiles, local_models(profiles))
     if isinstance(source, os.PathLike):
-        source = Path(source)
+        source = os.fspath(source)
+    if not isinstance(source, str | Mapping | Policy):
+        raise ConfigurationError(
+            f"a policy is no `{type(source).__name__}`",
+            hint="hand in a file's path as a text or a `Path`, a mapping, or a `Policy`",
+        )
     return load_policy(source, environ=os.environ, profiles=profiles)
 
 
@@ -263,6 +291,52 @@ def local_models(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
 
     setup = ProviderSetup("local", profiles["local"], options={"archive": default_archive(os.environ)})
     return LocalProvider(setup).models()
+
+
+def _end(until: datetime | timedelta, now: datetime) -> datetime:
+    if not isinstance(until, datetime | timedelta):
+        raise ConfigurationError(
+            f"`until` is a `{type(until).__name__}`", hint="hand in a `datetime`, a `timedelta` from now, or None"
+        )
+    try:
+        end = now + until if isinstance(until, timedelta) else until.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ConfigurationError("`until` is too far away", hint="leave it out, for good") from None
+    if end <= now:
+        raise ConfigurationError("`until` is in the past", hint="it is when the switch ends by itself")
+    return end
+
+
+def _entry(kind: OffKind, name: str, **facts: object) -> OffEntry:
+    try:
+        return OffEntry.model_validate({kind: name, **facts})
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        fact = str(first["loc"][0]) if first["loc"] else kind
+        if fact == kind:
+            raise ConfigurationError(f"`{str(name)[:100]}` is no {kind}", hint=_NAMES[kind]) from None
+        raise ConfigurationError(f"`{fact}` is no text") from None
+
+
+_NAMES: dict[OffKind, str] = {
+    "operator": "write it in small letters, digits and `-`, as in `alibaba`",
+    "author": "write it in small letters, digits and `-`, as in `alibaba`",
+    "provider": "write its name under `providers:`, or in the catalogue",
+    "target": "write `provider:model`",
+    "jurisdiction": "write two capital letters, as in `CN`",
+}
+
+
+@contextmanager
+def _written(file: Path | None) -> Iterator[None]:
+    """Say of a switch that could not be kept where and why."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"`{error.filename or file}` cannot be written: {error.strerror or error}; nothing was changed",
+            hint="name another place with `switch_file:` in the policy, or get the right to write there",
+        ) from error
 
 
 def _means(word: str, target: Target) -> bool:

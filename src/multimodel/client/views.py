@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..config import OffEntry
+from ..config.policy import OffKind
 from ..types import Target
 
 __all__ = ["ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
@@ -90,6 +91,6 @@ class Impact:
     :ivar stranded: the routes that would lose their last target.
     """
 
-    kind: Literal["operator", "author", "provider", "target"]
+    kind: OffKind
     stops: tuple[Target, ...]
     stranded: tuple[str, ...]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .problems import MistakeError, Problem
     from .provider import ProviderConfig
     from .routes import ChainMember, Params, Route
+    from .salvage import salvage_policy
     from .schema import policy_schema
     from .secret import Secret
     from .support import unsupported_settings
@@ -38,6 +39,7 @@ __all__ = [
     "load_policy",
     "parse_duration",
     "policy_schema",
+    "salvage_policy",
     "unsupported_settings",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "problems": ("MistakeError", "Problem"),
     "provider": ("ProviderConfig",),
     "routes": ("ChainMember", "Params", "Route"),
+    "salvage": ("salvage_policy",),
     "schema": ("policy_schema",),
     "secret": ("Secret",),
     "support": ("unsupported_settings",),

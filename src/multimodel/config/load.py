@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
+from typing import Any, Literal
 
 from ..errors import ConfigurationError
 from ..providers.profile import Profile
@@ -16,9 +17,9 @@ from .routes import Route
 from .strict_yaml import MAX_BYTES, MAX_DEPTH, Document, read
 from .support import unsupported_settings
 from .translate import Mistake, mistakes
-from .variables import fill, walk
+from .variables import UnsetError, fill, walk
 
-__all__ = ["find_policy", "load_policy"]
+__all__ = ["Loader", "find_policy", "load_policy", "read_file", "resolved"]
 
 
 def find_policy(environ: Mapping[str, str], cwd: FilePath) -> FilePath | None:
@@ -38,6 +39,7 @@ def load_policy(
     *,
     environ: Mapping[str, str],
     profiles: Mapping[str, Profile],
+    unset: Literal["refused", "unavailable"] = "refused",
 ) -> Policy:
     """Read a policy and check it as far as that can be done without a network.
 
@@ -45,36 +47,44 @@ def load_policy(
         numbers between 0 and 1, and amounts dollars.
     :param environ: where ``${NAME}`` is looked up.
     :param profiles: the catalogue.
+    :param unset: what a variable of a provider is that is not set: a mistake, or the reason why none of the provider's
+        targets can be asked.
     :raises ConfigurationError: for a file that cannot be read, and for mistakes: all of them in one run, as
         :class:`~multimodel.config.Problem` in ``problems``.
     """
     if isinstance(source, Policy):
+        if source.origin.unset or source.origin.mistakes:  # it was asked for as it is
+            return source
         document = replace(_from_mapping(source.model_dump(exclude_unset=True)), origin=source.origin)
-        return _Loader(document, environ, profiles).load()
+        return Loader(document, environ, profiles).load()
     if isinstance(source, Mapping):
-        return _Loader(_from_mapping(source), environ, profiles).load()
-    document = _from_file(source)
-    folder = document.origin.path.parent if document.origin.path else None
-    return _Loader(document, environ, profiles, folder).load()
+        return Loader(_from_mapping(source), environ, profiles, unset=unset).load()
+    path, data = read_file(source)
+    document = read(data, str(source))
+    document = replace(document, origin=replace(document.origin, path=path))
+    return Loader(document, environ, profiles, path.parent, unset=unset).load()
 
 
-def _from_file(source: str | FilePath) -> Document:
+def read_file(source: str | FilePath) -> tuple[FilePath, bytes]:
+    """Return a policy file's absolute path and its bytes, not many more than are allowed.
+
+    :raises ConfigurationError: it cannot be read.
+    """
     try:
         path = FilePath(source).absolute()
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return path, file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         hint = "create it, or name another in `MULTIMODEL_CONFIG`"
         raise ConfigurationError(f"there is no policy file {shown(str(source))}", hint=hint) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigurationError(f"the policy file {shown(str(source))} cannot be read: {reason}") from None
-    document = read(data, str(source))
-    return replace(document, origin=replace(document.origin, path=path))
 
 
 def _from_mapping(source: Mapping[str, object]) -> Document:
     problems: list[Problem] = []
+    untrusted: set[Path] = set()
 
     def plain(value: object, path: Path) -> object:
         if len(path) > MAX_DEPTH:
@@ -83,19 +93,25 @@ def _from_mapping(source: Mapping[str, object]) -> Document:
         if isinstance(value, Mapping):
             wrong = [key for key in value if not isinstance(key, str)]
             problems.extend(Problem("error", f"the key {shown(key)} is not text", path=path) for key in wrong)
-            return {key: plain(item, (*path, key)) for key, item in value.items() if isinstance(key, str)}
+            untrusted.update((*path, str(key)) for key in wrong)
+            return {str(key): plain(item, (*path, str(key))) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [plain(item, (*path, index)) for index, item in enumerate(value)]
         return value
 
     try:
-        return Document(plain(source, ()), Origin(), tuple(problems))
+        return Document(plain(source, ()), Origin(), tuple(problems), frozenset(untrusted))
     except RecursionError:
         return Document(None, Origin(), tuple(problems))
 
 
-class _Loader:
-    """One load: every step adds the mistakes it finds and takes what is wrong out of the tree."""
+class Loader:
+    """One load: every step adds the mistakes it finds and takes what is wrong out of the tree.
+
+    :cvar drops_items: whether an item of a list is taken out alone, and not the whole list.
+    """
+
+    drops_items = False
 
     def __init__(
         self,
@@ -103,23 +119,26 @@ class _Loader:
         environ: Mapping[str, str],
         profiles: Mapping[str, Profile],
         folder: FilePath | None = None,
+        *,
+        unset: Literal["refused", "unavailable"] = "refused",
     ) -> None:
         self.environ = environ
         self.profiles = profiles
         self.folder = folder
+        self.unset = unset
         self.origin = document.origin
-        self.tree = document.value
+        self.tree: Any = document.value
         self.problems = list(document.problems)
         self.untrusted = document.untrusted
         self.touched: set[Path] = set()
         self.touch(document.untrusted)
 
     def load(self) -> Policy:
-        if not isinstance(self.tree, dict):
-            if not self.problems:
-                hint = "the least is `routes: {chat: {chain: [provider:model]}}`"
-                what = "the policy is empty" if self.tree is None else "a policy is a mapping"
-                self.tell([Mistake((), what, hint)])
+        """Return the policy.
+
+        :raises ConfigurationError: with all of its mistakes.
+        """
+        if not self.begin():
             raise self.refusal()
         names = Names(_names(self.tree.get("providers")), _names(self.tree.get("routes")))
         self.prune(self.untrusted)
@@ -131,26 +150,38 @@ class _Loader:
             self.problems += unsupported_settings(policy)
         if policy is None or self.problems:
             raise self.refusal()
-        return policy.model_copy(update={"routes": {name: _resolved(name, policy) for name in policy.routes}})
+        return resolved(policy)
+
+    def begin(self) -> bool:
+        """Whether there is a mapping to begin with."""
+        if not isinstance(self.tree, dict) and not self.problems:
+            hint = "the least is `routes: {chat: {chain: [provider:model]}}`"
+            self.tell([Mistake((), "the policy is empty" if self.tree is None else "a policy is a mapping", hint)])
+        return isinstance(self.tree, dict)
 
     def fill_variables(self) -> None:
+        """Put in what the variables hold, and take out what they do not."""
         variables: dict[Path, str] = dict(self.origin.variables)
-        unset: list[Path] = []
+        unset: dict[str, str] = {}
+        gone: list[Path] = []
         for path, value in list(walk(self.tree)):
             if not isinstance(value, str):
                 continue
             try:
                 filled = fill(value, self.environ)
             except MistakeError as mistake:
-                self.tell([Mistake(path, mistake.message, mistake.hint)])
+                if self.unset == "unavailable" and isinstance(mistake, UnsetError) and _is_of_a_provider(path):
+                    unset[str(path[1])] = mistake.variable
+                else:
+                    self.tell([Mistake(path, mistake.message, mistake.hint)])
                 self.touch([path])
-                unset.append(path)
+                gone.append(path)
                 continue
             if isinstance(filled, VariableText):
                 variables[path] = filled.variable
                 _replace(self.tree, path, filled)
-        self.prune(unset)
-        self.origin = replace(self.origin, variables=variables)
+        self.prune(gone)
+        self.origin = replace(self.origin, variables=variables, unset=unset)
 
     def validated(self) -> Policy | None:
         """Validate; take out what is wrong and validate again, until the rest is a policy of its own."""
@@ -171,10 +202,11 @@ class _Loader:
     def prune(self, paths: Iterable[Path]) -> bool:
         """Take what is wrong out of the tree; False when all of the tree is."""
         gone: set[Path] = set()
-        for path in paths:
+        last_first = sorted(paths, key=lambda path: [(isinstance(step, int), step) for step in path], reverse=True)
+        for path in last_first:
             if any(path[:length] in gone for length in range(1, len(path) + 1)):
                 continue
-            removed = _remove(self.tree, path)
+            removed = _remove(self.tree, path, items=self.drops_items)
             if not removed:
                 return False
             gone.add(removed)
@@ -185,6 +217,7 @@ class _Loader:
         self.touched.update(path[:length] for path in paths for length in range(len(path) + 1))
 
     def tell(self, found: Iterable[Mistake]) -> None:
+        """Make problems of mistakes, but not of those that follow from others."""
         for mistake in found:
             if mistake.path not in self.touched:
                 problem = self.origin.problem(
@@ -193,6 +226,7 @@ class _Loader:
                 self.problems.append(problem)
 
     def refusal(self) -> ConfigurationError:
+        """Make an error of all that was told."""
         return refusal(self.problems, what=self.origin.file or "the policy")
 
 
@@ -206,21 +240,33 @@ def _replace(tree: object, path: Path, value: object) -> None:
     tree[path[-1]] = value  # type: ignore[index]  # likewise
 
 
-def _remove(tree: object, path: Path) -> Path:
-    """Take the value at ``path`` out of a tree, or the nearest key above it, and return the way to what is gone."""
-    holder: dict[object, object] | None = None
+def _remove(tree: Any, path: Path, *, items: bool) -> Path:
+    """Take the value at ``path`` out of a tree, or what is nearest above it, and return the way to what is gone.
+
+    :param items: whether an item of a list may be taken out; else it is the key that holds the list.
+    """
+    holder: Any = None
     removed: Path = ()
     for length, step in enumerate(path, 1):
-        if isinstance(tree, dict) and step in tree:
-            holder, removed = tree, path[:length]
-            tree = tree[step]
-        elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
-            tree = tree[step]
-        else:
+        in_list = isinstance(tree, list) and isinstance(step, int) and step < len(tree)
+        if not in_list and not (isinstance(tree, dict) and step in tree):
             break
+        if items or not in_list:
+            holder, removed = tree, path[:length]
+        tree = tree[step]
     if holder is not None:
         del holder[removed[-1]]
     return removed
+
+
+def _is_of_a_provider(path: Path) -> bool:
+    """Whether a provider can be named without the value at ``path``."""
+    return path[:1] == ("providers",) and path[2:3] not in ((), ("profile",))
+
+
+def resolved(policy: Policy) -> Policy:
+    """Return the policy with all that its routes inherit."""
+    return policy.model_copy(update={"routes": {name: _resolved(name, policy) for name in policy.routes}})
 
 
 def _resolved(name: str, policy: Policy) -> Route:

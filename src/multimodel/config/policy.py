@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from ..types import Target
 from .fields import Filename, Moment, Settings, Slug, TargetName
@@ -14,7 +14,7 @@ from .problems import MistakeError, Origin
 from .provider import ProviderConfig
 from .routes import Route
 
-__all__ = ["OffEntry", "Policy"]
+__all__ = ["OffEntry", "OffKind", "Policy"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
@@ -88,7 +88,8 @@ class Policy(Settings):
     :ivar routes: the logical names that applications ask for.
     :ivar aliases: other names of routes, for instance what drop-in clients ask for.
     :ivar off: what is switched off.
-    :ivar switch_file: where switches set later are kept; None is beside the policy.
+    :ivar switch_file: where switches set later are kept; None is beside the policy. In a file it is relative to the
+        file itself, not to a link to it.
     """
 
     version: Literal[1] = 1
@@ -121,6 +122,12 @@ class Policy(Settings):
     def _nothing_is_off(cls, value: Any) -> Any:
         return () if value is None else value
 
+    @field_validator("switch_file", mode="before")
+    @classmethod
+    def _relative_to_the_file_itself(cls, value: Any, info: ValidationInfo) -> Any:
+        path = info.context["origin"].path if info.context and "origin" in info.context else None
+        return str(path.resolve().parent / value) if path is not None and isinstance(value, str) and value else value
+
     @property
     def origin(self) -> Origin:
         """Where it and each of its values come from."""
@@ -133,10 +140,14 @@ class Policy(Settings):
 
     @property
     def switches(self) -> FilePath | None:
-        """The file of switches: ``switch_file``, or ``multimodel.off.json`` beside the policy; None is in memory."""
+        """The file of switches: ``switch_file``, or ``multimodel.off.json`` beside the policy; None is in memory.
+
+        Beside the policy file itself, when ``source`` is a link to it: whoever reads the same file has the same
+        switches.
+        """
         if self.switch_file is not None or self.source is None:
             return self.switch_file
-        return self.source.with_name("multimodel.off.json")
+        return self.source.resolve().with_name("multimodel.off.json")
 
     def provider(self, name: str) -> ProviderConfig:
         """Return what the policy says of a provider; nothing, for one that is in the catalogue alone."""

@@ -95,12 +95,16 @@ class Origin:
     :ivar marks: the position of every key and value.
     :ivar variables: the values that were written as ``${NAME}``, and the names.
     :ivar path: the file itself, absolute.
+    :ivar unset: providers that cannot be used, because a variable of theirs is not set, and its name.
+    :ivar mistakes: what was wrong and was left out: see :func:`~multimodel.config.salvage_policy`.
     """
 
     file: str | None = None
     marks: Mapping[Path, Mark] = field(default_factory=dict)
     variables: Mapping[Path, str] = field(default_factory=dict)
     path: FilePath | None = None
+    unset: Mapping[str, str] = field(default_factory=dict)
+    mistakes: tuple[Problem, ...] = ()
 
     def problem(
         self, severity: Severity, path: Path, message: str, hint: str | None = None, *, at_key: bool = False

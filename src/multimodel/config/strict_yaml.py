@@ -137,7 +137,8 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, path)
         if depth > MAX_DEPTH:
-            self.stop(at, path, f"more than {MAX_DEPTH} levels of lists and mappings", None)
+            hint = "is this the right file? the settings of a policy are not deep"
+            self.stop(at, path, f"more than {MAX_DEPTH} levels of lists and mappings", hint)
         if isinstance(event, yaml.SequenceStartEvent):
             return [self.node(item, (*path, index), depth + 1, None) for index, item in enumerate(self.until_end())]
         return self.mapping(path, depth)
@@ -177,19 +178,19 @@ class _Reader:
             self.tell(at, path, "a key must be text", "quote a text that begins with `[`, `{` or `*`")
             self.skip(event, depth)
             return None
-        self.refuse_decorations(event, path)
         text: str = event.value
+        path = (*path, text)
+        self.refuse_decorations(event, path)
         if not event.implicit[0]:
             return text
         if text == "<<":
+            self.untrusted.add(path)
             self.tell(at, path, "merge keys (`<<`) are not allowed", "write the values out")
-            return None
-        if isinstance(_plain(text), str):
-            return text
-        self.tell(
-            at, path, f"the key {shown(text)} is not text" if text else "a key is empty", f'quote it: `"{text[:60]}"`'
-        )
-        return None
+        elif not isinstance(_plain(text), str):
+            self.untrusted.add(path)
+            message = f"the key {shown(text)} is not text" if text else "a key is empty"
+            self.tell(at, path, message, f'quote it: `"{text[:60]}"`')
+        return text
 
     def scalar(self, event: ScalarEvent, path: Path) -> object:
         text: str = event.value
@@ -210,6 +211,7 @@ class _Reader:
         if getattr(event, "anchor", None) is not None:
             self.tell(_start(event), path, "anchors (`&name`) are not allowed", "a text that begins with `&` is quoted")
         if getattr(event, "tag", None) is not None:
+            self.untrusted.add(path)
             self.tell(_start(event), path, "tags (`!name`) are not allowed", "a text that begins with `!` is quoted")
 
     def tell(self, at: tuple[int, int], path: Path, message: str, hint: str | None) -> None:
@@ -247,8 +249,8 @@ _SYNTAX = (
         "quote a text that holds `: `, or check the indentation",
         False,
     ),
-    ("but got '<stream end>'", "a bracket is not closed", None, True),
-    ("unexpected end of stream", "a quote is not closed", None, True),
+    ("but got '<stream end>'", "a bracket is not closed", "close it with `}` or `]`", True),
+    ("unexpected end of stream", "a quote is not closed", "end the text with the quote it begins with", True),
     ("could not find expected ':'", "a `:` is missing", "a line of a mapping is `key: value`", True),
     ("expected <block end>", "the indentation does not fit", "give all keys of a mapping the same indentation", False),
     ("expected '<document start>'", "the policy has already ended", "check the indentation", False),

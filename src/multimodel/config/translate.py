@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -33,12 +34,13 @@ _EXPECTED = {
     "date_from_datetime_parsing": "a date",
 }
 _BOUNDS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "more than", "write more than {}"),
+    "greater_than_equal": ("ge", "at least", "write {} or more"),
+    "less_than": ("lt", "less than", "write less than {}"),
+    "less_than_equal": ("le", "at most", "write {} or less"),
 }
 _BOOLEAN_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,59}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _translate(details: ErrorDetails, tree: object, model: type[BaseModel]) -> M
     if kind == "extra_forbidden":
         mistake = Mistake(path, f"unknown key {shown(last)}", did_you_mean(last, _keys(model, path[:-1])), at_key=True)
     elif kind == "missing":
-        mistake = Mistake((*path, last), f"{shown(last)} is missing", at_key=True)
+        mistake = Mistake((*path, last), f"{shown(last)} is missing", f"add `{last}:`", at_key=True)
     elif kind == "value_error":
         cause = context.get("error")
         told = cause if isinstance(cause, MistakeError) else MistakeError(str(cause))
@@ -80,10 +82,12 @@ def _translate(details: ErrorDetails, tree: object, model: type[BaseModel]) -> M
         what = shown(path[-1] if at_key else value)
         mistake = Mistake(path, f"{what} is not allowed here", f"it must match `{context['pattern']}`", at_key)
     elif kind == "too_short":
-        mistake = Mistake(path, "nothing is in it, and something must be")
+        mistake = Mistake(path, "nothing is in it, and something must be", "write one entry, at least")
     elif kind in _BOUNDS:
-        name, words = _BOUNDS[kind]
-        mistake = Mistake(path, f"{shown(value)} is not {words} {context[name]:g}")
+        name, words, hint = _BOUNDS[kind]
+        share = isinstance(value, str) and value.endswith("%")
+        bound = f"{100 * context[name]:g}%" if share else f"{context[name]:g}"
+        mistake = Mistake(path, f"{shown(value)} is not {words} {bound}", hint.format(bound))
     elif kind in _EXPECTED:
         mistake = Mistake(path, f"{shown(value)} is not {_EXPECTED[kind]}", _retype(kind, value))
     else:
@@ -93,18 +97,26 @@ def _translate(details: ErrorDetails, tree: object, model: type[BaseModel]) -> M
 
 def _not_one_of(path: Path, value: object, context: Mapping[str, Any]) -> Mistake:
     expected = str(context["expected"])
+    if value == expected:  # a text would stand in quotes there
+        return Mistake(
+            path, f"{shown(value)} is a text, and the number is meant", f"write `{expected}`, without quotes"
+        )
     known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    if len(known) == 1:
+        return Mistake(path, f"{shown(value)} is not `{known[0]}`", f"write `{known[0]}`")
     hint = did_you_mean(str(value), known) if isinstance(value, str) and not isinstance(value, VariableText) else None
-    words = ", ".join(f"`{word}`" for word in known)
-    return Mistake(
-        path, f"{shown(value)} is none of {words}" if len(known) > 1 else f"{shown(value)} is not {words}", hint
-    )
+    return Mistake(path, f"{shown(value)} is none of {', '.join(f'`{word}`' for word in known)}", hint)
 
 
 def _retype(kind: str, value: object) -> str | None:
     """Say how a value is written that was read as another type."""
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "put it in quotes"
+    if kind in {"dict_type", "model_type", "model_attributes_type"}:
+        return "write its keys in the lines below it, indented" if value is None else "write it as in `{key: value}`"
+    if kind in {"list_type", "tuple_type"}:
+        is_word = isinstance(value, str) and not isinstance(value, VariableText) and _WORD.fullmatch(value)
+        return f"write `[{value}]`" if is_word else "write it as in `[a, b]`"
     if not isinstance(value, str) or isinstance(value, VariableText):
         return None
     if kind == "bool_type" and value.lower() in _BOOLEAN_WORDS:

@@ -7,10 +7,21 @@ from collections.abc import Iterator, Mapping
 
 from .problems import MistakeError, Path, VariableText
 
-__all__ = ["fill", "walk"]
+__all__ = ["UnsetError", "fill", "walk"]
 
 _WHOLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SOME = re.compile(r"\$\{")
+
+
+class UnsetError(MistakeError):
+    """A variable is not set.
+
+    :ivar variable: its name.
+    """
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"the variable `{variable}` is not set", "set it, or remove the line")
+        self.variable = variable
 
 
 def walk(tree: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
@@ -28,13 +39,14 @@ def walk(tree: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
 def fill(text: str, environ: Mapping[str, str]) -> str:
     """Return what a text of a policy stands for: itself, or what the variable holds that it names.
 
-    :raises MistakeError: when the variable is not set, or stands inside a longer text.
+    :raises UnsetError: when the variable is not set.
+    :raises MistakeError: when it stands inside a longer text.
     """
     whole = _WHOLE.fullmatch(text)
     if whole:
         held = environ.get(whole[1], "")
         if not held:
-            raise MistakeError(f"the variable `{whole[1]}` is not set", "set it, or remove the line")
+            raise UnsetError(whole[1])
         return VariableText(held, whole[1])
     if _SOME.search(text):
         raise MistakeError(
