@@ -142,11 +142,13 @@ class AsyncClient:
 
         :param name: looked up as operator, then author, provider, target.
         :param reason: for the audit log and for whoever wonders later.
-        :param until: when it ends by itself: an instant, or a span from now; None is until ``on``.
+        :param until: when it ends by itself: an instant (without a time zone it is local), or a span from now; None
+            is until ``on``.
         :param weights: take ``name`` as an author, wherever the weights run.
         :param by: who; None is the user of this process.
         :returns: the routes that have no target left.
-        :raises ConfigurationError: ``name`` means nothing in this policy.
+        :raises ConfigurationError: ``name`` means nothing in this policy, ``until`` is past, or the switch file cannot
+            be written.
 
         >>> from multimodel.testing import FakeProvider
         >>> client = AsyncClient({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})

@@ -51,6 +51,7 @@ class Core:
         self.accounts = Accounts(self.policy, profiles, os.environ, given)
         self.rng = Random()
         self.lock = threading.Lock()
+        self._switching = threading.Lock()  # held while the switch file is written
         self.health = Health(self.rng)
         self.switches = Switches(
             self.policy.off,
@@ -180,7 +181,7 @@ class Core:
         end = None if until is None else _end(until, moment)
         kind = kind or self._kind_of(name, weights=weights)
         entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
-        with self.lock, _written(self.switches.file):
+        with self._switching, _written(self.switches.file):
             self.switches.throw(entry)
         return self.stranded()
 
@@ -209,13 +210,15 @@ class Core:
         :raises ConfigurationError: when nothing of that name was switched off, or the policy itself says so.
         """
         subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
-        with self.lock, _written(self.switches.file):
+        with self._switching, _written(self.switches.file):
             lifted = self.switches.lift(subjects, by=by or _user())
         held = [entry for entry in self.policy.off if entry.name == name]
         if held:
             where = self.policy.source or "the policy"
+            also = "; its entry in the switch file was lifted" if lifted else ""
             raise ConfigurationError(
-                f"`{name}` is still off: `off:` of {where} says so ({held[0].kind})", hint="remove the entry there"
+                f"`{name}` is still off: `off:` of {where} says so ({held[0].kind}){also}",
+                hint="remove the entry there",
             )
         if not lifted:
             off = ", ".join(f"`{entry.name}`" for entry in self.switches.entries()) or "nothing"
@@ -255,6 +258,7 @@ class Core:
     def after_fork(self) -> None:
         """Begin anew in a child: a lock that another thread held would never be released, chance would repeat."""
         self.lock = threading.Lock()
+        self._switching = threading.Lock()
         self.rng.seed()
 
 

@@ -141,7 +141,7 @@ class Running:
         return end.report if end is not None else self.call.report("cancelled" if self.given_up else "open", now())
 
     def _log(self, report: Report) -> None:
-        """One event per attempt that failed, one per call that needed more than its first target."""
+        """One event per attempt that failed, and one per call that did."""
         for attempt in report.attempts:
             if attempt.outcome not in ("ok", "cancelled"):
                 level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING

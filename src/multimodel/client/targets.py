@@ -57,7 +57,6 @@ class Planned:
 
     plan: TargetPlan
     account: Account
-    facts: ModelFacts | None
     params: Mapping[str, Any] = field(default_factory=dict)
     prices: tuple[Price, ...] = ()
     why_not: str | None = None
@@ -191,12 +190,11 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         ),
         lacks=lacks,
         window=window,
-        max_output=facts.max_output if facts else None,
         jurisdiction=profile.jurisdiction if account.operator == profile.operator else None,
     )
     known = facts.prices if facts is not None and account.operator == profile.operator else ()
     prices = tuple(price for price in known if price.region in (None, account.region))
-    return Planned(plan, account, facts, _given(route.params_for(member)), prices, why_not)
+    return Planned(plan, account, _given(route.params_for(member)), prices, why_not)
 
 
 def _given(params: Params) -> dict[str, Any]:

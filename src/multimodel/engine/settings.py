@@ -66,7 +66,6 @@ class TargetPlan:
     breaker: BreakerSettings = BreakerSettings()
     lacks: frozenset[str] = frozenset()
     window: int | None = None
-    max_output: int | None = None
     jurisdiction: str | None = None
 
     def scope_key(self, scope: str) -> str:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .base import Provider, ProviderSetup
+from .base import AsyncStreamProvider, Provider, ProviderSetup, StreamProvider
 
-__all__ = ["Provider", "ProviderSetup"]
+__all__ = ["AsyncStreamProvider", "Provider", "ProviderSetup", "StreamProvider"]
