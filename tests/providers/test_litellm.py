@@ -18,7 +18,6 @@ from multimodel.errors import (
     TruncatedStreamError,
 )
 from multimodel.providers import litellm_import
-from multimodel.providers.base import Provider
 from multimodel.testing import FaultyVendor, Reply, faults
 from multimodel.types import FinishReason, ReasoningDelta, Request, ToolCall, ToolCallDelta, Usage
 
@@ -70,10 +69,6 @@ def test_a_missing_extra_is_a_configuration_error_with_the_command(monkeypatch):
     with pytest.raises(ConfigurationError) as caught:
         next(provider_at("http://127.0.0.1:9").stream(attempt()))
     assert caught.value.hint == "pip install 'multimodel[litellm]'"
-
-
-def test_it_is_a_provider():
-    assert isinstance(provider_at("http://127.0.0.1:9"), Provider)
 
 
 # --- what is sent -------------------------------------------------------------------------------------

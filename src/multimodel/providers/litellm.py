@@ -4,8 +4,10 @@ litellm is imported on first use, and only its ``completion`` and ``acompletion`
 fallbacks, no callbacks, no retries. It keeps its settings and its connections in the process, so the
 first use silences its loggers and sets what would send anything anywhere else.
 
-What litellm does by itself and offers no switch for: it follows redirects, and with OpenAI's own models, on the
-caller's thread, it asks again when an answer says that the roles must alternate.
+One attempt is one request: no redirect is followed and what failed is not asked again, though litellm by itself does
+both. It has no switch for that, so the first use wraps the send methods of httpx, httpx2 and aiohttp for the whole
+process; outside an attempt they do what they did, also for an application's own use of litellm. Not bound is what
+litellm does without them, and without the prompt: it fetches tokens of Google and Databricks through ``requests``.
 """
 
 from __future__ import annotations
@@ -124,7 +126,9 @@ class LiteLLMProvider:
 
 
 def _stream(exchange: Exchange, call: Callable[[], Any]) -> Generator[AnswerEvent, None, None]:
-    with Reader() as reader:
+    with exchange:
+        reader = Reader()  # its thread inherits what binds the attempt
+    with reader:
         with exchange:
             reader.open(call, exchange.left)
         yield from exchange.opened(reader.answer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextvars import Token
 from types import TracebackType
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from ..types import (
 )
 from ..wire import Dialect
 from .litellm_errors import failure
+from .litellm_once import Sending, sending
+from .litellm_reader import LateError
 
 __all__ = ["Exchange"]
 
@@ -41,7 +44,7 @@ _REQUEST_IDS = ("llm_provider-x-request-id", "llm_provider-request-id", "llm_pro
 
 
 class Exchange:
-    """The state of one attempt. Use it as a context manager around every wait on litellm.
+    """The state of one attempt. Use it as a context manager around every wait on litellm: what is sent there is bound.
 
     :param importing: seconds that the import of litellm took; the vendor gets them back, the call does not.
     """
@@ -59,6 +62,8 @@ class Exchange:
         self._usage: Usage | None = None
         self._model: str | None = None
         self._calls: dict[int, bool] = {}  # by index: whether its name was handed out
+        self._sending = Sending()
+        self._token: Token[Sending | None] | None = None
 
     @property
     def over(self) -> bool:
@@ -164,6 +169,7 @@ class Exchange:
 
     def _finished(self) -> Finished:
         self._phase = "over"
+        self._sending.over = True
         answer = self._answer
         chunks = getattr(answer, "chunks", None)
         if chunks is not None and not any(getattr(chunk, "usage", None) for chunk in chunks):
@@ -174,13 +180,16 @@ class Exchange:
         self._limit = min(self._attempt.now() + seconds, self._attempt.limits.deadline)
 
     def __enter__(self) -> None:
-        return None
+        self._token = sending.set(self._sending)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        if self._token is not None:
+            sending.reset(self._token)
         if error is None or not isinstance(error, Exception):
             return False
+        self._sending.over = not isinstance(error, LateError)
         if self._phase == "draining":
             return True  # the answer is whole: what breaks afterwards changes nothing
         failed = failure(error, self._late, self._dialect, answering=self._phase == "reading")

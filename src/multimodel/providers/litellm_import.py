@@ -12,6 +12,7 @@ import warnings
 from typing import Any
 
 from ..errors import ConfigurationError
+from .litellm_once import bind_clients
 
 __all__ = ["load", "loaded"]
 
@@ -70,6 +71,7 @@ def _load() -> Any:
     litellm.drop_params = False
     litellm.num_retries = 0
     litellm.model_fallbacks = None
+    bind_clients()
     os.register_at_fork(after_in_child=_leave_parents_connections)
     _ready = litellm
     return litellm
