@@ -22,6 +22,7 @@ from multimodel import (
     DeadlineExceededError,
     Finished,
     QuotaExhaustedError,
+    Restarted,
     StreamInterruptedError,
     TextDelta,
 )
@@ -545,3 +546,45 @@ def test_a_bug_of_an_adapter_is_raised_as_it_is():
 
     with Client(ONE, providers={"one": Broken()}) as client, pytest.raises(KeyError, match="a bug"):
         client.complete("chat", "Hi")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    "fault",
+    [faults.cut(after=2), faults.reset(after=2), faults.stall(after=2), faults.malformed_event(at=2)],
+    ids=["cut", "reset", "stall", "malformed"],
+)
+def test_with_restart_a_broken_stream_becomes_a_whole_answer(vendors, wire: str, fault):
+    vendors[0].fault = fault
+    given = policy(vendors, wire, mid_stream="restart", timeouts={"idle": 0.3})
+    shown: list[str] = []
+    with Client(given) as client, client.stream("chat", "Hi") as stream:
+        for event in stream:
+            if isinstance(event, Restarted):
+                assert shown
+                shown.clear()
+            elif isinstance(event, TextDelta):
+                shown.append(event.text)
+        assert "".join(shown) == stream.completion.text == "from the second"
+        assert [one.outcome for one in stream.report.attempts][-1] == "ok"
+
+
+def test_with_restart_an_async_stream_becomes_a_whole_answer(vendors):
+    vendors[0].fault = faults.cut(after=2)
+
+    async def main() -> str:
+        async with AsyncClient(policy(vendors, mid_stream="restart")) as client:
+            async with client.stream("chat", "Hi") as stream:
+                restarts = [event async for event in stream if isinstance(event, Restarted)]
+                assert len(restarts) == 1
+            return stream.completion.text
+
+    assert asyncio.run(main()) == "from the second"
+
+
+def test_plain_text_cannot_show_a_restart_and_raises(vendors):
+    vendors[0].fault = faults.cut(after=2)
+    with Client(policy(vendors, mid_stream="restart")) as client, client.stream("chat", "Hi") as stream:
+        with pytest.raises(StreamInterruptedError, match="began anew") as caught:
+            list(stream.text_deltas())
+    assert "from the first".startswith(caught.value.partial.strip())

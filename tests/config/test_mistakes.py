@@ -275,7 +275,6 @@ def test_a_file_that_cannot_be_read_is_a_configuration_error(profiles: dict[str,
     "setting",
     [
         "residency: {storage: [EU]}",
-        "mid_stream: restart",
         "mid_stream: continue",
         "hedge: {after: p95}",
         "hedge: {after: 2s, budget: 5%}",

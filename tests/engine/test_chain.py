@@ -4,7 +4,7 @@ import pytest
 
 from multimodel.engine import RULES
 from multimodel.errors import AllTargetsFailedError, DeadlineExceededError, StreamInterruptedError, error_for
-from multimodel.types import TextDelta
+from multimodel.types import Restarted, TextDelta, ToolCallDelta
 
 from .scripted import World, answers, fails, kinds, once, path, plan, silent
 
@@ -127,6 +127,38 @@ def test_a_stream_that_breaks_after_its_first_content_is_the_callers_to_see():
     assert isinstance(end.error, StreamInterruptedError)
     assert world.sent_to("b") == 0
     assert end.report.attempts[0].committed
+
+
+CUT = [(0.1, TextDelta("half an")), *fails("truncated_stream")]
+
+
+def test_with_restart_the_next_target_begins_anew_and_the_caller_is_told():
+    world = World(a=CUT, b=answers("whole"))
+    end = world.call(A, B, stream=True, mid_stream="restart")
+    assert end.error is None
+    assert path(end) == [("a", "first", "truncated_stream"), ("b", "fallback", "ok")]
+    assert world.driver.delivered == [TextDelta("half an"), Restarted(B.target), TextDelta("whole")]
+
+
+def test_a_restart_that_finds_no_target_left_is_an_interrupted_stream():
+    world = World(a=CUT, b=fails("authentication"))
+    end = world.call(A, B, stream=True, mid_stream="restart")
+    assert isinstance(end.error, StreamInterruptedError)
+    assert isinstance(end.error.__cause__, AllTargetsFailedError)
+
+
+def test_an_answer_of_which_a_tool_call_was_shown_never_begins_anew():
+    world = World(a=[(0.1, ToolCallDelta(0, "x", "f")), *fails("truncated_stream")], b=answers())
+    end = world.call(A, B, stream=True, mid_stream="restart")
+    assert isinstance(end.error, StreamInterruptedError)
+    assert world.sent_to("b") == 0
+
+
+def test_what_must_not_be_tried_elsewhere_does_not_restart_either():
+    world = World(a=[(0.1, TextDelta("half an")), *fails("content_filtered")], b=answers())
+    end = world.call(A, B, stream=True, mid_stream="restart")
+    assert isinstance(end.error, StreamInterruptedError)
+    assert world.sent_to("b") == 0
 
 
 def test_a_stream_that_fails_before_its_first_content_is_answered_by_the_next_target():

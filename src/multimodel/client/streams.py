@@ -10,7 +10,8 @@ from typing import Any, Self
 from ..drivers.aio import AsyncioDriver
 from ..drivers.base import Driver
 from ..drivers.blocking import BlockingDriver
-from ..types import Completion, Report, StreamEvent, TextDelta
+from ..errors import StreamInterruptedError
+from ..types import Completion, Report, Restarted, StreamEvent, TextDelta
 from .running import Running
 
 __all__ = ["AsyncStream", "Stream"]
@@ -39,6 +40,15 @@ class _Answer:
         """Every attempt and skip so far."""
         return self._running.report(self._driver.end)
 
+    def _began_anew(self, said: list[str]) -> StreamInterruptedError:
+        error = StreamInterruptedError(
+            "the answer began anew, which plain text cannot show",
+            partial="".join(said),
+            hint="iterate over the events and throw away what came before `Restarted`",
+        )
+        error.report = self.report
+        return error
+
     def __del__(self) -> None:
         if self._running.reading:
             warnings.warn("a stream was neither read to its end nor closed", ResourceWarning, source=self, stacklevel=2)
@@ -62,10 +72,18 @@ class Stream(_Answer):
         return next(self._events)
 
     def text_deltas(self) -> Iterator[str]:
-        """Yield the pieces of the text alone."""
+        """Yield the pieces of the text alone.
+
+        :raises StreamInterruptedError: also where the answer begins anew: plain text cannot say so.
+        """
+        said: list[str] = []
         for event in self:
             if isinstance(event, TextDelta):
+                said.append(event.text)
                 yield event.text
+            elif isinstance(event, Restarted) and said:
+                self.close()
+                raise self._began_anew(said)
 
     def close(self) -> None:
         """Give the answer up; the connection is closed at once."""
@@ -110,10 +128,18 @@ class AsyncStream(_Answer):
         return await anext(self._events)
 
     async def text_deltas(self) -> AsyncIterator[str]:
-        """Yield the pieces of the text alone."""
+        """Yield the pieces of the text alone.
+
+        :raises StreamInterruptedError: also where the answer begins anew: plain text cannot say so.
+        """
+        said: list[str] = []
         async for event in self:
             if isinstance(event, TextDelta):
+                said.append(event.text)
                 yield event.text
+            elif isinstance(event, Restarted) and said:
+                await self.aclose()
+                raise self._began_anew(said)
 
     async def aclose(self) -> None:
         """Give the answer up; the connection is closed at once."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..config import ChainMember, MistakeError, Params, Policy, Route
@@ -144,12 +144,15 @@ def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup:
     return adapter(setup.profile.adapter)(setup)
 
 
+_MID_STREAM: dict[str, Literal["error", "restart"]] = {"error": "error", "restart": "restart"}
+
+
 def call_settings(route: Route, *, stream: bool, deadline: float | None) -> CallSettings:
     """Return the limits of one call; a deadline of its own can only shorten the route's."""
     return CallSettings(
         deadline=route.deadline if deadline is None else min(deadline, route.deadline),
         max_attempts=route.max_attempts,
-        mid_stream="error" if stream else "unseen",
+        mid_stream=_MID_STREAM[route.mid_stream] if stream else "unseen",
         on_content_filter=route.on_content_filter,
     )
 

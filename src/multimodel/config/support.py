@@ -9,7 +9,7 @@ __all__ = ["unsupported_settings"]
 
 _WITHOUT_EFFECT: dict[str, tuple[object, ...]] = {
     "residency": (None,),
-    "mid_stream": ("error",),
+    "mid_stream": ("error", "restart"),
     "hedge": (None,),
     "traffic": ({},),
     "shadow": (None,),

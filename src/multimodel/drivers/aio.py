@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ..engine.steps import End, Event, First, Start, Step, Woke
+from ..engine.steps import End, Event, Start, Step, Woke
 from ..errors import CallError, ConfigurationError, MultimodelError
-from ..types import AnswerEvent, Finished, Restarted, StreamEvent
+from ..types import AnswerEvent, Finished, Restarted, StreamEvent, ToolCallDelta
 from .base import Driver, Priced, now
 
 __all__ = ["AsyncPort", "AsyncioDriver"]
@@ -46,7 +46,7 @@ class AsyncioDriver(Driver):
                     yield Restarted(start.plan.target)
                 error: MultimodelError | None = None
                 finished: Finished | None = None
-                first = False
+                first = tool = False
                 try:
                     events = self._port.aopen(start, now)
                     try:
@@ -54,9 +54,8 @@ class AsyncioDriver(Driver):
                             if type(event) is Finished:
                                 finished = event
                                 continue
-                            if not first:
-                                first = True
-                                self._send(First(now(), start.attempt))
+                            if not first or (type(event) is ToolCallDelta and not tool):
+                                first, tool = self._milestone(event, start.attempt, first=first, tool=tool)
                             yield event
                     finally:
                         close = getattr(events, "aclose", None)

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from ..engine.settings import TargetPlan
-from ..engine.steps import End, Ended, Event, Start, Step
+from ..engine.steps import End, Ended, Event, First, Start, Step, ToolShown
 from ..errors import CallError, ConfigurationError, MultimodelError, PolicyDeniedError, TruncatedStreamError
-from ..types import Finished, Usage
+from ..types import AnswerEvent, Finished, ToolCallDelta, Usage
 
 __all__ = ["Driver", "Priced", "now"]
 
@@ -48,6 +48,15 @@ class Driver:
         except StopIteration as stop:
             self.end = stop.value
             return None
+
+    def _milestone(self, event: AnswerEvent, attempt: int, *, first: bool, tool: bool) -> tuple[bool, bool]:
+        """Tell the engine of an attempt's first content and first tool call; return what it knows now."""
+        if not first:
+            self._send(First(now(), attempt))
+        shown = tool or type(event) is ToolCallDelta
+        if shown and not tool:
+            self._send(ToolShown(now(), attempt))
+        return True, shown
 
     def _ended(
         self, start: Start, error: MultimodelError | None, finished: Finished | None, prices: Priced

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..engine.settings import TargetPlan
-from ..engine.steps import Commit, End, Ended, Event, First, Start, Step, Woke
+from ..engine.steps import Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
 from ..errors import CallError, error_for
-from ..types import AnswerEvent, Finished, Usage
+from ..types import AnswerEvent, Finished, Restarted, StreamEvent, ToolCallDelta, Usage
 from .base import Driver
 
 __all__ = ["Script", "SimulatedDriver", "VirtualClock"]
@@ -43,7 +43,7 @@ class SimulatedDriver(Driver):
         super().__init__(steps, nullcontext())
         self._vendor = vendor
         self._clock = clock
-        self.delivered: list[AnswerEvent] = []
+        self.delivered: list[StreamEvent] = []
 
     def price(self, plan: TargetPlan, usage: Usage) -> Usage:  # noqa: ARG002  # the protocol's signature
         """Nothing has a price here."""
@@ -66,6 +66,8 @@ class SimulatedDriver(Driver):
         limits, clock = start.limits, self._clock
         shown: list[AnswerEvent] = []
         committed = False
+        if start.how == "restart":
+            self.delivered.append(Restarted(start.plan.target))
         limit, late = limits.first_content, "timeout.first" if start.plan.stream else "timeout.whole"
         for delay, event in self._vendor(start, clock.now):
             allowed = min(limit, limits.deadline)
@@ -81,6 +83,8 @@ class SimulatedDriver(Driver):
             if not shown:
                 step = self._send(First(clock.now, start.attempt))
                 committed = step is not None and isinstance(step.do, Commit)
+            if isinstance(event, ToolCallDelta) and not any(isinstance(one, ToolCallDelta) for one in shown):
+                self._send(ToolShown(clock.now, start.attempt))
             shown.append(event)
             if committed:
                 self.delivered.append(event)

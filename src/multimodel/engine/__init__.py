@@ -20,8 +20,9 @@ The laws, in the order in which a call meets them:
     or nothing else is left.
  8. When nothing answered, targets that were skipped only for an open breaker or a shut gate are tried once, as
     the last resort. A target that is switched off is never in the chain.
- 9. First content commits a stream: from there on a failure is the caller's to see. A truncated answer is never a
-    success.
+ 9. First content commits a stream: from there on a failure is the caller's to see, or, with ``restart``, the next
+    target begins anew and the caller is told. An answer of which a tool call was shown never begins anew. A truncated
+    answer is never a success.
 10. However a call ends (cancelled, closed, an error of ours), its permit is given back.
 """
 
@@ -31,7 +32,7 @@ from .health import Health
 from .rules import RULES, Rule
 from .run import Call, run
 from .settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
-from .steps import Commit, End, Ended, Event, First, Start, Step, Woke
+from .steps import Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
 
 __all__ = [
     "RULES",
@@ -49,6 +50,7 @@ __all__ = [
     "Start",
     "Step",
     "TargetPlan",
+    "ToolShown",
     "Woke",
     "run",
 ]

@@ -12,7 +12,7 @@ from .call import Call
 from .health import Health, Obstacle
 from .rules import NOT_SENT, RULES
 from .settings import TargetPlan
-from .steps import Commit, End, Ended, Event, First, Start, Step
+from .steps import Commit, End, Ended, Event, First, Start, Step, ToolShown
 
 __all__ = ["Call", "run"]
 
@@ -44,8 +44,9 @@ class _Run:
         self.rng = rng
         self.now = call.started
         self.deadline = call.deadline
-        self.committed = False
-        self.unseen = False  # content came that the caller has not seen and must not see
+        self.committed = False  # content was handed to the caller
+        self.final = False  # and it cannot be taken back
+        self.unseen = False  # content came that must be thrown away before another attempt's
         self.rest: Sequence[TargetPlan] = plans  # those that may still be asked after the current one
         self.last = False  # whether this is the last resort
         self.window_floor: int | None = None
@@ -85,7 +86,11 @@ class _Run:
             end = yield from self._try(plan, "last_resort")
             if end is not None:
                 return end
-        return self._fail(self.call.failure(self.now))
+        return self._failed_all()
+
+    def _failed_all(self) -> End:
+        failure = self.call.failure(self.now)
+        return self._fail(self._interrupted(failure) if self.committed else failure)
 
     def _cleared(self, plan: TargetPlan) -> Generator[Step, Event, bool]:
         """Wait for a gate if that is worth it; say whether the target may be asked as the last resort."""
@@ -110,7 +115,7 @@ class _Run:
         error = ended.error
         if error is None:
             return End(self.call.report("ok", self.now), plan)
-        if self.committed:
+        if self.final or (self.committed and RULES[error.kind].next != "yes"):
             return self._fail(self._interrupted(error))
         if error.kind == "deadline_exceeded":
             return self._fail(self.call.out_of_time(self.now))
@@ -178,7 +183,7 @@ class _Run:
     def _repeatable(self, ended: Ended) -> bool:
         error = ended.error
         if error is None or self.committed or error.should_retry is False:
-            return False
+            return False  # an answer of which something was shown begins anew elsewhere, or not at all
         rule = RULES[error.kind]
         return rule.same != "never" or (error.should_retry is True and rule.next == "yes")
 
@@ -247,11 +252,9 @@ class _Run:
                 if isinstance(event, First) and first is None:
                     first = self.now
                     self.health.first_content(permit, plan, self.now, first - started)
-                    if self.call.settings.mid_stream == "error" and self.call.stream:
-                        self.committed = True
-                        do = Commit(number)
-                    else:
-                        self.unseen = True
+                    do = self._show(number)
+                elif isinstance(event, ToolShown):
+                    self.final = self.final or self.committed
                 event = yield Step(do)
             self.now = max(self.now, event.now)
             ended = event
@@ -266,6 +269,16 @@ class _Run:
         self.health.settle(permit, plan, self.now, ended.error, blame=blame)
         self._record(start, started, first, ended, "ok" if ended.error is None else ended.error.kind)
         return ended
+
+    def _show(self, number: int) -> Commit | None:
+        """Decide what becomes of an attempt's content, now that its first piece is there."""
+        mode = self.call.settings.mid_stream
+        self.unseen = mode != "error"
+        if mode == "unseen" or not self.call.stream:
+            return None
+        self.committed = True
+        self.final = mode == "error"
+        return Commit(number)
 
     def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
         """The attempt's limits, and the target's own limit for its first content in seconds."""

@@ -87,12 +87,13 @@ class CallSettings:
 
     :ivar deadline: seconds for everything.
     :ivar max_attempts: requests on the wire over all targets.
-    :ivar mid_stream: what happens when a stream breaks after its first content; ``unseen`` is a whole answer, of
-        which the caller has seen nothing yet.
+    :ivar mid_stream: what happens when an answer breaks after its first content: ``error`` is the caller's to see,
+        ``restart`` begins anew at the next target and tells the caller, ``unseen`` is a whole answer, of which the
+        caller has seen nothing yet.
     :ivar on_content_filter: whether another target may be asked what one has refused.
     """
 
     deadline: float = 120.0
     max_attempts: int = 6
-    mid_stream: Literal["error", "unseen"] = "error"
+    mid_stream: Literal["error", "restart", "unseen"] = "error"
     on_content_filter: Literal["stop", "next"] = "stop"

@@ -9,7 +9,7 @@ from ..errors import CallError
 from ..types import AttemptReason, Limits, Report, Usage
 from .settings import TargetPlan
 
-__all__ = ["Commit", "End", "Ended", "Event", "First", "Start", "Step", "Woke"]
+__all__ = ["Commit", "End", "Ended", "Event", "First", "Start", "Step", "ToolShown", "Woke"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class First:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolShown:
+    """A piece of a tool call was handed to the caller: the answer cannot begin anew any more."""
+
+    now: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """An attempt is over and its connection is closed or given back. ``error`` is None for a whole answer."""
 
@@ -69,7 +77,7 @@ class Woke:
     now: float
 
 
-Event: TypeAlias = First | Ended | Woke
+Event: TypeAlias = First | ToolShown | Ended | Woke
 
 
 @dataclass(frozen=True, slots=True)
