@@ -20,7 +20,7 @@ from multimodel.testing.faults.base import pause
 from .litellm_runs import attempt, both_colours, error_of, run, text_of
 
 FAMILIES = pytest.mark.parametrize(
-    "model", ["openai/m", "anthropic/m", "deepseek/m", "mistral/m", "azure/m", "gemini/m", "cohere/m", "ollama_chat/m"]
+    "model", ["openai/m", "anthropic/m", "deepseek/m", "mistral/m", "azure/m", "cohere/m", "ollama_chat/m"]
 )
 whole_and_streamed = pytest.mark.parametrize("stream", [True, False])
 ROLES = "Conversation roles must alternate user/assistant"

@@ -43,8 +43,10 @@ colours = pytest.mark.parametrize("play", [blocking, aio])
 Play = Callable[[FakeProvider, Attempt], list[AnswerEvent]]
 
 
-def test_it_is_a_provider():
-    assert isinstance(FakeProvider(), Provider)
+def test_it_is_a_provider_of_both_colours():
+    provider: Provider = FakeProvider()
+    assert callable(provider.stream)
+    assert callable(provider.astream)
 
 
 @colours
