@@ -45,8 +45,11 @@ class World:
     def call(self, *plans: TargetPlan, stream: bool = False, **settings: object) -> End:
         mode = {"mid_stream": "error" if stream else "unseen", **settings}
         call = Call("chat", CallSettings(**mode), self.clock.now, stream)  # type: ignore[arg-type]
-        self.driver = SimulatedDriver(run(call, plans, self.health, self.rng), self._vendor, self.clock)
-        return self.driver.run()
+        driver = SimulatedDriver(self._vendor, self.clock)
+        self.driver = driver.begin(run(call, plans, self.health, self.rng))
+        driver.run()
+        assert self.driver.end is not None
+        return self.driver.end
 
     def _vendor(self, start: Start, now: float) -> Script:
         name = start.plan.target.provider

@@ -245,6 +245,14 @@ def test_the_beginning_of_an_answer_is_marked_in_the_vendors_way():
     }
 
 
+def test_the_beginning_of_an_answer_goes_where_the_vendor_wants_it():
+    begun = Request(messages=({"role": "user", "content": "Count"}, {"role": "assistant", "content": "1"}))
+    dialect = Dialect({"prefill_path": "/beta/chat/completions"})
+    codec = OpenAIChatCodec()
+    assert codec.encode(begun, "m", dialect, stream=True, path=None).path == "/beta/chat/completions"
+    assert codec.encode(Request(messages="Hi"), "m", dialect, stream=True, path=None).path == "/chat/completions"
+
+
 # --- reasoning ---
 
 

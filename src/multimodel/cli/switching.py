@@ -58,7 +58,7 @@ def off(args: Namespace) -> int:
         if sys.stdin.isatty() and not args.yes and not _agreed(f"switch `{args.name}` off?"):
             tell("nothing was changed")
             return 1
-        client._core.off(args.name, reason=args.reason, until=until, by=args.by, kind=kind)  # noqa: SLF001  # for people, so for no other caller
+        client._core.switchboard.off(args.name, reason=args.reason, until=until, by=args.by, kind=kind)  # noqa: SLF001  # for people, so for no other caller
         _print_entries(client)
     return 0
 
@@ -102,7 +102,7 @@ def _instant(text: str) -> datetime:
 
 def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
     try:
-        impact = client._core.impact(name, kind=kind)  # noqa: SLF001  # for people, so for no other caller
+        impact = client._core.switchboard.impact(name, kind=kind)  # noqa: SLF001  # for people, so for no other caller
     except ConfigurationError as error:
         if kind is None and client.policy.origin.mistakes:  # it may stand in what was left out
             raise ConfigurationError(error.message, hint="say what it is with `--kind`") from None

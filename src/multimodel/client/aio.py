@@ -73,7 +73,7 @@ class AsyncClient:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False)
-        driver = AsyncioDriver(running.steps, running, self._core.lock)
+        driver = AsyncioDriver(running.steps, running.port, self._core.lock)
         events = driver.events()
         try:
             async for event in events:
@@ -100,7 +100,7 @@ class AsyncClient:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True)
-        return AsyncStream(running, AsyncioDriver(running.steps, running, self._core.lock))
+        return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock))
 
     def explain(self, route: str, *, needs: Iterable[str] = ()) -> Explanation:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
@@ -155,7 +155,7 @@ class AsyncClient:
         >>> client.off("fake", reason="drill")
         ('chat',)
         """
-        return self._core.off(name, reason=reason, until=until, by=by, weights=weights)
+        return self._core.switchboard.off(name, reason=reason, until=until, by=by, weights=weights)
 
     def on(self, name: str, *, by: str | None = None) -> tuple[OffEntry, ...]:
         """Lift what ``off`` switched off; return the entries that were lifted.
@@ -169,11 +169,12 @@ class AsyncClient:
         >>> [entry.name for entry in client.on("fake")]
         ['fake']
         """
-        return self._core.on(name, by=by)
+        return self._core.switchboard.on(name, by=by)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. The client cannot be used afterwards."""
         self._core.closed = True
+        self._core.shadows.close()
         for provider in self._core.accounts.built():
             aclose, close = getattr(provider, "aclose", None), getattr(provider, "close", None)
             if aclose is not None:

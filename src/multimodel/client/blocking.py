@@ -10,6 +10,7 @@ from typing import Any, Self
 from typing_extensions import Unpack
 
 from ..config import OffEntry, Policy
+from ..drivers.base import close
 from ..drivers.blocking import BlockingDriver
 from ..providers.base import Provider
 from ..types import Completion, Messages
@@ -67,7 +68,7 @@ class Client:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False)
-        driver = BlockingDriver(running.steps, running, self._core.lock)
+        driver = BlockingDriver(running.steps, running.port, self._core.lock)
         events = driver.events()
         try:
             for event in events:
@@ -91,7 +92,7 @@ class Client:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True)
-        return Stream(running, BlockingDriver(running.steps, running, self._core.lock))
+        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
 
     def explain(self, route: str, *, needs: Iterable[str] = ()) -> Explanation:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
@@ -146,7 +147,7 @@ class Client:
         >>> client.off("fake", reason="drill")
         ('chat',)
         """
-        return self._core.off(name, reason=reason, until=until, by=by, weights=weights)
+        return self._core.switchboard.off(name, reason=reason, until=until, by=by, weights=weights)
 
     def on(self, name: str, *, by: str | None = None) -> tuple[OffEntry, ...]:
         """Lift what ``off`` switched off; return the entries that were lifted.
@@ -160,15 +161,14 @@ class Client:
         >>> [entry.name for entry in client.on("fake")]
         ['fake']
         """
-        return self._core.on(name, by=by)
+        return self._core.switchboard.on(name, by=by)
 
     def close(self) -> None:
         """Close the connections of this process. The client cannot be used afterwards."""
         self._core.closed = True
+        self._core.shadows.close()
         for provider in self._core.accounts.built():
-            close = getattr(provider, "close", None)
-            if close is not None:
-                close()
+            close(provider)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What both clients share: the policy, the accounts, the health, the switches."""
+"""What both clients share: the policy, the accounts, the health, the chains."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ import os
 import threading
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
-from pydantic import ValidationError
-
-from ..config import OffEntry, Policy, Route, default_policy, find_policy, load_policy
-from ..config.policy import OffKind
+from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
 from ..drivers.base import now
 from ..engine.health import Health
@@ -28,10 +24,14 @@ from ..providers.base import Provider, ProviderSetup
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from ..types import Target
-from .targets import Accounts, Planned, default_archive, plan_route
-from .views import ExplainedTarget, Explanation, Impact, State, Status, TargetStatus
+from .shadows import Shadows
+from .switchboard import Switchboard
+from .targets import Accounts, Planned, default_archive, plan_route, plan_shadow
+from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
 
 __all__ = ["Core", "PolicySource", "local_models"]
+
+_SKIPS = {"open": "breaker", "gated": "gate", "full": "bulkhead"}
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
 
@@ -51,7 +51,6 @@ class Core:
         self.accounts = Accounts(self.policy, profiles, os.environ, given)
         self.rng = Random()
         self.lock = threading.Lock()
-        self._switching = threading.Lock()  # held while the switch file is written
         self.health = Health(self.rng)
         self.switches = Switches(
             self.policy.off,
@@ -60,8 +59,11 @@ class Core:
             policy=self.policy.source,
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
+        self.switchboard = Switchboard(self)
+        self.shadows = Shadows(self)
         self.closed = False
         self._chains: dict[str, tuple[Planned, ...]] = {}
+        self._shadows: dict[str, Planned | None] = {}
         _cores.add(self)
 
     # --- routes ---
@@ -84,6 +86,20 @@ class Core:
         if known is None:  # of threads that come at the same time all get the first one's
             known = self._chains.setdefault(name, plan_route(self.policy.routes[name], self.accounts))
         return known
+
+    def shadow(self, name: str) -> Planned | None:
+        """Return the target that only listens to a route, or None."""
+        if name not in self._shadows:
+            self._shadows[name] = plan_shadow(self.policy.routes[name], self.accounts)
+        return self._shadows[name]
+
+    def everybody(self) -> Iterator[Planned]:
+        """Return the targets of all routes, those that only listen included."""
+        for name in self.policy.routes:
+            yield from self.chain(name)
+            shadow = self.shadow(name)
+            if shadow is not None:
+                yield shadow
 
     def selected(self, name: str, only: Sequence[str] | None, avoid: Sequence[str] | None) -> tuple[Planned, ...]:
         """Return a route's targets, restricted by a call's ``only`` and ``avoid``.
@@ -130,8 +146,8 @@ class Core:
             why = self.obstacle(planned, needs)
             if why is None:
                 state, seconds = self._health_of(planned)
-                if state in ("open", "gated"):
-                    why = ("breaker" if state == "open" else "gate"), f"for {seconds:.1f} s"
+                if state in _SKIPS:
+                    why = _SKIPS[state], f"for {seconds:.1f} s" if seconds else ""
             targets.append(ExplainedTarget(planned.plan.target, *(why or ())))
         return Explanation(name, tuple(targets), route.deadline)
 
@@ -161,105 +177,12 @@ class Core:
         state, seconds = self._health_of(planned)
         return TargetStatus(planned.plan.target, state, round(seconds, 3))
 
-    # --- the switch ---
-
-    def off(
-        self,
-        name: str,
-        *,
-        reason: str,
-        until: datetime | timedelta | None,
-        by: str | None,
-        weights: bool = False,
-        kind: OffKind | None = None,
-    ) -> tuple[str, ...]:
-        """Switch off; return the routes that have no target left.
-
-        :param kind: what ``name`` is; None looks it up.
-        """
-        moment = datetime.now(UTC)
-        end = None if until is None else _end(until, moment)
-        kind = kind or self._kind_of(name, weights=weights)
-        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
-        with self._switching, _written(self.switches.file):
-            self.switches.throw(entry)
-        return self.stranded()
-
-    def impact(self, name: str, *, weights: bool = False, kind: OffKind | None = None) -> Impact:
-        """Say what ``off`` would do now, and change nothing."""
-        kind = kind or self._kind_of(name, weights=weights)
-        entry, moment = _entry(kind, name), datetime.now(UTC)
-        stops: dict[Target, None] = {}
-        stranded = []
-        for route in self.policy.routes:
-            live = [planned.plan for planned in self.chain(route) if self._is_live(planned)]
-            stopped = [plan for plan in live if entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment)]
-            stops.update(dict.fromkeys(plan.target for plan in stopped))
-            if stopped and len(stopped) == len(live):
-                stranded.append(route)
-        return Impact(kind, tuple(stops), tuple(stranded))
-
-    def _is_live(self, planned: Planned) -> bool:
-        """Whether a target is asked: here, or where the variables are set that are not set here."""
-        why = self.obstacle(planned, frozenset())
-        return why is None or (why[0] == "unavailable" and planned.account.name in self.policy.origin.unset)
-
-    def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
-        """Switch on; return the entries that were lifted.
-
-        :raises ConfigurationError: when nothing of that name was switched off, or the policy itself says so.
-        """
-        subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
-        with self._switching, _written(self.switches.file):
-            lifted = self.switches.lift(subjects, by=by or _user())
-        held = [entry for entry in self.policy.off if entry.name == name]
-        if held:
-            where = self.policy.source or "the policy"
-            also = "; its entry in the switch file was lifted" if lifted else ""
-            raise ConfigurationError(
-                f"`{name}` is still off: `off:` of {where} says so ({held[0].kind}){also}",
-                hint="remove the entry there",
-            )
-        if not lifted:
-            off = ", ".join(f"`{entry.name}`" for entry in self.switches.entries()) or "nothing"
-            raise ConfigurationError(f"`{name}` is not switched off", hint=f"switched off now: {off}")
-        return lifted
-
-    def stranded(self) -> tuple[str, ...]:
-        """Return the routes whose every target is off or unavailable."""
-        return tuple(
-            name
-            for name in self.policy.routes
-            if all(self.obstacle(planned, frozenset()) is not None for planned in self.chain(name))
-        )
-
-    def _kind_of(self, name: str, *, weights: bool) -> OffKind:
-        """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
-        targets = [planned.plan.target for route in self.policy.routes for planned in self.chain(route)]
-        looks: dict[OffKind, set[str]] = {
-            "operator": {target.operator for target in targets if target.operator},
-            "author": {target.author for target in targets if target.author},
-            "provider": {target.provider for target in targets},
-            "target": {str(target) for target in targets},
-        }
-        if weights:
-            looks = {"author": looks["author"]}
-        for kind, names in looks.items():
-            if name in names:
-                return kind
-        known = sorted(set().union(*looks.values()))
-        *others, last = looks
-        words = f"{', '.join(others)} or {last}" if others else last
-        raise ConfigurationError(
-            f"`{name[:100]}` is no {words} of this policy",
-            hint=did_you_mean(name, known) or f"known are {', '.join(known[:16]) or 'none'}",
-        )
-
     def after_fork(self) -> None:
         """Begin anew in a child: a lock that another thread held would never be released, chance would repeat."""
         self.lock = threading.Lock()
-        self._switching = threading.Lock()
         self.rng.seed()
+        self.switchboard = Switchboard(self)
+        self.shadows = Shadows(self)
 
 
 _cores: WeakSet[Core] = WeakSet()
@@ -297,52 +220,6 @@ def local_models(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
     return LocalProvider(setup).models()
 
 
-def _end(until: datetime | timedelta, now: datetime) -> datetime:
-    if not isinstance(until, datetime | timedelta):
-        raise ConfigurationError(
-            f"`until` is a `{type(until).__name__}`", hint="hand in a `datetime`, a `timedelta` from now, or None"
-        )
-    try:
-        end = now + until if isinstance(until, timedelta) else until.astimezone(UTC)
-    except (OverflowError, ValueError):
-        raise ConfigurationError("`until` is too far away", hint="leave it out, for good") from None
-    if end <= now:
-        raise ConfigurationError("`until` is in the past", hint="it is when the switch ends by itself")
-    return end
-
-
-def _entry(kind: OffKind, name: str, **facts: object) -> OffEntry:
-    try:
-        return OffEntry.model_validate({kind: name, **facts})
-    except ValidationError as error:
-        (first, *_) = error.errors(include_url=False)
-        fact = str(first["loc"][0]) if first["loc"] else kind
-        if fact == kind:
-            raise ConfigurationError(f"`{str(name)[:100]}` is no {kind}", hint=_NAMES[kind]) from None
-        raise ConfigurationError(f"`{fact}` is no text") from None
-
-
-_NAMES: dict[OffKind, str] = {
-    "operator": "write it in small letters, digits and `-`, as in `alibaba`",
-    "author": "write it in small letters, digits and `-`, as in `alibaba`",
-    "provider": "write its name under `providers:`, or in the catalogue",
-    "target": "write `provider:model`",
-    "jurisdiction": "write two capital letters, as in `CN`",
-}
-
-
-@contextmanager
-def _written(file: Path | None) -> Iterator[None]:
-    """Say of a switch that could not be kept where and why."""
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(
-            f"`{error.filename or file}` cannot be written: {error.strerror or error}; nothing was changed",
-            hint="name another place with `switch_file:` in the policy, or get the right to write there",
-        ) from error
-
-
 def _means(word: str, target: Target) -> bool:
     return word in (str(target), target.provider, target.operator, target.author)
 
@@ -351,11 +228,3 @@ def _bare_profile(name: str) -> Profile:
     """What is known of an adapter that the application hands in itself: nothing."""
     fact = Fact(source="given to the client", date=datetime.now(UTC).date())
     return Profile(name=name, title=name, operator=None, adapter="given", key_required=False, fact=fact)
-
-
-def _user() -> str | None:
-    import getpass
-
-    with suppress(OSError, KeyError):  # no such user, as in some containers
-        return getpass.getuser()
-    return None

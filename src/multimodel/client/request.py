@@ -8,11 +8,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Request, VideoPart
+from ..types import AudioPart, FilePart, ImagePart, Message, Request, VideoPart
 
-__all__ = ["build_request", "needs_of", "with_defaults"]
+__all__ = ["build_request", "can_go_on", "continued", "has_effects", "needs_of", "with_defaults"]
 
 _MAX_PROBLEMS = 5
+_EFFECTS = frozenset(
+    {
+        "background",
+        "code_interpreter",
+        "container",
+        "conversation",
+        "enable_code_interpreter",
+        "mcp_servers",
+        "previous_response_id",
+        "store",
+    }
+)
+"""Vendor options by which a request does more than ask: something is kept, run or queued at the vendor's."""
 _NEED_OF_PART = {ImagePart: "vision", AudioPart: "audio", VideoPart: "video", FilePart: "file"}
 
 
@@ -42,6 +55,35 @@ def with_defaults(request: Request, defaults: Mapping[str, Any]) -> Request:
     if extra:
         missing["extra"] = {**extra, **{name: {**extra.get(name, {}), **own} for name, own in request.extra.items()}}
     return request.model_copy(update=missing) if missing else request
+
+
+def has_effects(request: Request) -> bool:
+    """Say whether the vendor does more than answer, so that sending it twice is not only a matter of money."""
+    for options in request.extra.values():
+        if any(options.get(name) for name in _EFFECTS):
+            return True
+        tools = options.get("tools")
+        if isinstance(tools, list) and any(isinstance(tool, dict) and tool.get("type") != "function" for tool in tools):
+            return True
+    return False
+
+
+def can_go_on(request: Request) -> bool:
+    """Say whether another target could go on with the answer: it must be plain text, without thinking."""
+    plain = request.response_format is None or request.response_format.type == "text"
+    return plain and request.reasoning_effort in (None, "none")
+
+
+def continued(request: Request, said: str) -> Request:
+    """Return ``request`` with what was said so far as the beginning of the answer."""
+    if not said:
+        return request
+    *before, last = request.messages
+    begun = last.content if last.role == "assistant" and not last.tool_calls and isinstance(last.content, str) else None
+    if begun is None:
+        before.append(last)
+    beginning = Message(role="assistant", content=(begun or "") + said)
+    return request.model_copy(update={"messages": (*before, beginning)})
 
 
 def needs_of(request: Request) -> frozenset[str]:

@@ -1,26 +1,25 @@
-"""One call under way: the request, the engine's steps, and the port through which drivers reach targets."""
+"""One call under way: the request, the engine's steps, the port for the drivers, and how it ended."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
-from ..engine import Call, End, Event, Start, Step, run
-from ..engine.settings import TargetPlan
-from ..errors import ConfigurationError, PolicyDeniedError, StreamInterruptedError
+from ..engine import Call, End, Event, Step, TargetPlan, run
+from ..errors import ConfigurationError, StreamInterruptedError
 from ..observe import emit
-from ..providers.derive import async_stream, blocking_stream
-from ..types import AnswerEvent, Attempt, Completion, Report, Usage
+from ..types import Completion, Report, Segment
 from .core import Core
 from .options import split_options
-from .prices import priced
-from .request import build_request, needs_of, with_defaults
-from .targets import Planned, call_settings
+from .port import Port
+from .request import build_request, can_go_on, has_effects, needs_of
+from .targets import Planned, call_settings, drawn
 
 __all__ = ["Running"]
 
@@ -37,60 +36,36 @@ class Running:
         if core.closed:
             raise ConfigurationError("the client is closed", hint="make a new one")
         asked, choices = split_options(options)
-        self._core = core
         name, settings = core.route(route)
-        self.request = build_request(messages, asked)
+        request = build_request(messages, asked)
         self._metadata = choices.metadata
-        needs = needs_of(self.request) | frozenset(settings.requires)
-        self.call = Call(name, call_settings(settings, stream=stream, deadline=choices.deadline), now(), stream)
-        self._planned: dict[str, Planned] = {}
-        plans: list[TargetPlan] = []
+        needs = needs_of(request) | frozenset(settings.requires)
+        limits = call_settings(settings, stream=stream, deadline=choices.deadline)
+        if has_effects(request):
+            limits = replace(limits, effects=True)
+        if limits.mid_stream == "continue" and not can_go_on(request):
+            limits = replace(limits, mid_stream="error")
+        self.call = Call(name, limits, now(), stream)
+        able: list[Planned] = []
         for planned in core.selected(name, choices.only, choices.avoid):
             why = core.obstacle(planned, needs)
-            if why is not None:
+            if why is None:
+                able.append(planned)
+            else:
                 self.call.skip(planned.plan.target, *why)
-                continue
-            self._planned[str(planned.plan.target)] = planned
-            plans.append(replace(planned.plan, stream=True) if stream and not planned.plan.stream else planned.plan)
+        if settings.traffic:
+            able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript()
         self.reading = False
         self.given_up = False
+        self.port = Port(self.call, request, able, core.switches, self.transcript)
+        plans: list[TargetPlan] = [
+            replace(planned.plan, stream=True) if stream and not planned.plan.stream else planned.plan
+            for planned in able
+        ]
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
-
-    # --- the drivers' port ---
-
-    def open(self, start: Start, clock: Callable[[], float]) -> Iterator[AnswerEvent]:
-        """Begin an attempt on the caller's thread."""
-        planned = self._allowed(start)
-        return blocking_stream(planned.account.reach())(self._attempt(planned, start, clock))
-
-    def aopen(self, start: Start, clock: Callable[[], float]) -> AsyncIterator[AnswerEvent]:
-        """Begin an attempt on the running event loop."""
-        planned = self._allowed(start)
-        return async_stream(planned.account.reach())(self._attempt(planned, start, clock))
-
-    def price(self, plan: TargetPlan, usage: Usage) -> Usage:
-        """Return ``usage`` with its cost, where the catalogue knows the price."""
-        return priced(usage, self._planned[str(plan.target)].prices)
-
-    def _allowed(self, start: Start) -> Planned:
-        """Ask the switches once more, immediately before anything is sent."""
-        planned = self._planned[str(start.plan.target)]
-        off = self._core.switches.against(planned.plan.target, planned.plan.jurisdiction)
-        if off is not None:
-            raise PolicyDeniedError(f"switched off: {off.kind} {off.name}", code="off")
-        return planned
-
-    def _attempt(self, planned: Planned, start: Start, clock: Callable[[], float]) -> Attempt:
-        target = planned.plan.target
-        request = with_defaults(self.request, planned.params)
-        for vendor in request.extra:
-            if vendor not in (target.provider, planned.account.profile.name):
-                self.call.note(f"extra options for `{vendor}` were not sent to {target}")
-        return Attempt(request, target.model, start.plan.stream, start.limits, clock, self._note(target), start.path)
-
-    def _note(self, target: object) -> Callable[[str], None]:
-        return lambda text: self.call.note(f"{target}: {text}")
+        if settings.shadow is not None and not limits.effects:
+            core.shadows.offer(name, settings, request, needs, choices.metadata)
 
     # --- the end ---
 
@@ -134,6 +109,17 @@ class Running:
             model=finished.model or end.plan.target.model,
             request_id=finished.request_id,
             report=end.report,
+            segments=self._segments(end.report) if said.seams else (),
+        )
+
+    def _segments(self, report: Report) -> tuple[Segment, ...]:
+        """Who wrote what: each attempt that the caller saw something of went on where the one before it broke."""
+        ends = [0, *self.transcript.seams, len(self.transcript.text)]
+        shown = [attempt.target for attempt in report.attempts if attempt.committed]
+        return tuple(
+            Segment(target, start, end)
+            for target, (start, end) in zip(shown, pairwise(ends), strict=False)
+            if start < end
         )
 
     def report(self, end: End | None) -> Report:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import ChainMember, MistakeError, Params, Policy, Route
 from ..config.provider import Place, key_of, place_of, profile_of
-from ..engine.settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
+from ..config.routes import Hedge
+from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.profile import ModelFacts, Price, Profile
 from ..types import Target
 
-__all__ = ["Account", "Accounts", "Planned", "call_settings", "default_archive", "plan_route"]
+__all__ = [
+    "Account",
+    "Accounts",
+    "Planned",
+    "call_settings",
+    "default_archive",
+    "drawn",
+    "plan_route",
+    "plan_shadow",
+]
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
@@ -144,22 +155,41 @@ def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup:
     return adapter(setup.profile.adapter)(setup)
 
 
-_MID_STREAM: dict[str, Literal["error", "restart"]] = {"error": "error", "restart": "restart"}
-
-
 def call_settings(route: Route, *, stream: bool, deadline: float | None) -> CallSettings:
     """Return the limits of one call; a deadline of its own can only shorten the route's."""
     return CallSettings(
         deadline=route.deadline if deadline is None else min(deadline, route.deadline),
         max_attempts=route.max_attempts,
-        mid_stream=_MID_STREAM[route.mid_stream] if stream else "unseen",
+        mid_stream=route.mid_stream if stream else "unseen",
         on_content_filter=route.on_content_filter,
+        hedge=None if route.hedge is None else _hedge(route.hedge),
     )
+
+
+def _hedge(hedge: Hedge) -> HedgeSettings:
+    return HedgeSettings(None if hedge.after == "p95" else hedge.after, hedge.budget)
+
+
+def drawn(chain: Sequence[Planned], traffic: Mapping[str, int], rng: Random) -> list[Planned]:
+    """Return a chain with the target first that a draw by ``traffic``'s weights names; the rest keeps its order."""
+    weights = [traffic.get(str(planned.plan.target), 0) for planned in chain]
+    if not sum(weights):
+        return list(chain)
+    (first,) = rng.choices(range(len(chain)), weights)
+    return [chain[first], *chain[:first], *chain[first + 1 :]]
 
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
     """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
     return tuple(_plan(route, member, accounts[member.provider]) for member in route.chain)
+
+
+def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:
+    """Resolve the target that only listens, if the route has one."""
+    if route.shadow is None:
+        return None
+    member = ChainMember(target=route.shadow.target)
+    return _plan(route, member, accounts[member.provider])
 
 
 def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
@@ -194,6 +224,8 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         lacks=lacks,
         window=window,
         jurisdiction=profile.jurisdiction if account.operator == profile.operator else None,
+        prefill=facts is not None and "prefill" in facts.features,
+        at_most=route.concurrency if member.concurrency is None else member.concurrency,
     )
     known = facts.prices if facts is not None and account.operator == profile.operator else ()
     prices = tuple(price for price in known if price.region in (None, account.region))

@@ -16,7 +16,8 @@ __all__ = ["ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
 class ExplainedTarget:
     """One target of a chain, as a call would meet it now.
 
-    :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``breaker``, ``gate``), or None.
+    :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``breaker``, ``gate``,
+        ``bulkhead``), or None.
     """
 
     target: Target
@@ -49,14 +50,15 @@ class Explanation:
         return "\n".join(lines)
 
 
-State = Literal["closed", "open", "half_open", "gated", "off", "unavailable"]
+State = Literal["closed", "open", "half_open", "gated", "full", "off", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
     """The health of one target.
 
-    :ivar state: ``closed`` is healthy; ``gated`` waits as the vendor asked; ``unavailable`` cannot be asked at all.
+    :ivar state: ``closed`` is healthy; ``gated`` waits as the vendor asked; ``full`` has as many attempts under way
+        as may be; ``unavailable`` cannot be asked at all.
     :ivar seconds: until that may change by itself, 0 when unknown.
     """
 

@@ -144,6 +144,7 @@ class ChainMember(Settings):
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     params: Params | None = None
+    concurrency: Count | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -173,6 +174,8 @@ class Route(Settings):
     :ivar extends: the route whose settings hold where this one says nothing.
     :ivar deadline: seconds for the whole call: every attempt, wait and fallback.
     :ivar max_attempts: requests a call, over all targets.
+    :ivar concurrency: attempts that this process may have under way on one target; further calls take the next one.
+        None is no limit of ours.
     :ivar requires: what every target must be able to do, whatever the request.
     :ivar transfer: whether answers come as a stream or as one body, where the caller does not stream.
     :ivar mid_stream: what happens when a stream breaks after its first content.
@@ -187,6 +190,7 @@ class Route(Settings):
     timeouts: Timeouts = Field(default_factory=Timeouts)
     retry: Retry = Field(default_factory=Retry)
     max_attempts: Count = 6
+    concurrency: Count | None = None
     breaker: Breaker = Field(default_factory=Breaker)
     requires: tuple[Need, ...] = ()
     residency: Residency | None = None

@@ -9,10 +9,6 @@ __all__ = ["unsupported_settings"]
 
 _WITHOUT_EFFECT: dict[str, tuple[object, ...]] = {
     "residency": (None,),
-    "mid_stream": ("error", "restart"),
-    "hedge": (None,),
-    "traffic": ({},),
-    "shadow": (None,),
     "on_invalid_output": (),
     "prompts": ({},),
     "budget": (None,),

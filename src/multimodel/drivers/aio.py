@@ -1,15 +1,15 @@
-"""The asyncio driver: a lone attempt runs in the caller's task."""
+"""The asyncio driver: a lone attempt runs in the caller's task; tasks only when a second one may join it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from typing import Any, Protocol
 
-from ..engine.steps import End, Event, Start, Step, Woke
+from ..engine.steps import Cancel, End, Event, First, Start, Step, ToolShown, Woke
 from ..errors import CallError, ConfigurationError, MultimodelError
-from ..types import AnswerEvent, Finished, Restarted, StreamEvent, ToolCallDelta
-from .base import Driver, Priced, now
+from ..types import AnswerEvent, Finished, StreamEvent, ToolCallDelta
+from .base import Driver, Priced, aclose, news, now
 
 __all__ = ["AsyncPort", "AsyncioDriver"]
 
@@ -28,25 +28,25 @@ class AsyncioDriver(Driver):
     def __init__(self, steps: Generator[Step, Event, End], port: AsyncPort, lock: AbstractContextManager[Any]) -> None:
         super().__init__(steps, lock)
         self._port = port
+        self._step: Step | None = None
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Yield the answer's events; ``end`` and ``finished`` are set when it returns. Close it to cancel the call."""
         try:
-            step = self._send(None)
-            while step is not None:
+            self._step = self._send(None)
+            while (step := self._step) is not None:
                 start = step.do
                 if not isinstance(start, Start):
-                    if step.wake is not None:
-                        import asyncio
-
-                        await asyncio.sleep(max(0.0, step.wake - now()))
-                    step = self._send(Woke(now()))
+                    await self._wait(step)
                     continue
-                if start.how == "restart":
-                    yield Restarted(start.plan.target)
+                if step.wake is not None:
+                    async with aclosing(self._race(start, step.wake)) as race:
+                        async for raced in race:
+                            yield raced
+                    continue
                 error: MultimodelError | None = None
                 finished: Finished | None = None
-                first = tool = False
+                self._nothing_yet, self._tool_shown = True, False
                 try:
                     events = self._port.aopen(start, now)
                     try:
@@ -54,18 +54,66 @@ class AsyncioDriver(Driver):
                             if type(event) is Finished:
                                 finished = event
                                 continue
-                            if not first or (type(event) is ToolCallDelta and not tool):
-                                first, tool = self._milestone(event, start.attempt, first=first, tool=tool)
+                            if self._nothing_yet or type(event) is ToolCallDelta:
+                                told = self._milestone(event, start)
+                                if told is not None:
+                                    yield told
                             yield event
                     finally:
-                        close = getattr(events, "aclose", None)
-                        if close is not None:
-                            await close()
+                        await aclose(events)
                 except (CallError, ConfigurationError) as failed:
                     error = failed
-                step = self._ended(start, error, finished, self._port)
+                self._step = self._ended(start, error, finished, self._port)
         except Exception as bug:
             self._abort(bug)
             raise
         finally:
             self._close()
+
+    async def _wait(self, step: Step) -> None:
+        if step.wake is not None:
+            import asyncio
+
+            await asyncio.sleep(max(0.0, step.wake - now()))
+        self._step = self._send(Woke(now()))
+
+    async def _race(self, start: Start, wake: float | None) -> AsyncGenerator[StreamEvent, None]:
+        """Perform an attempt that a second one may join; only the winner's events are yielded."""
+        from .tasks import Tasks
+
+        winner: int | None = None
+        tool = False
+        async with Tasks(self._port) as crew:
+            crew.start(start)
+            step: Step | None = Step(None, wake)
+            while step is not None and crew.flying:
+                match step.do:
+                    case Start():
+                        crew.start(step.do)
+                    case Cancel(number):
+                        step = self._broken_off(number, await crew.stop(number))
+                        continue
+                    case _:
+                        pass
+                step = Step(None, step.wake)
+                came = await crew.next(step.wake)
+                if came is None:
+                    step = self._send(Woke(now()))
+                    continue
+                number, event = came
+                if isinstance(event, tuple):
+                    step = self._ended(crew.flying.pop(number), *event, self._port)
+                    continue
+                if winner is None:
+                    winner = number
+                    step = self._send(First(now(), number))
+                    while step is not None and isinstance(step.do, Cancel):
+                        step = self._broken_off(step.do.attempt, await crew.stop(step.do.attempt))
+                    told = news(crew.flying[number])
+                    if told is not None:
+                        yield told
+                if type(event) is ToolCallDelta and not tool:
+                    tool = True
+                    step = self._send(ToolShown(now(), number))
+                yield event
+        self._step = step

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from ..engine.settings import TargetPlan
 from ..engine.steps import End, Ended, Event, First, Start, Step, ToolShown
 from ..errors import CallError, ConfigurationError, MultimodelError, PolicyDeniedError, TruncatedStreamError
-from ..types import AnswerEvent, Finished, ToolCallDelta, Usage
+from ..types import AnswerEvent, Finished, Restarted, Switched, ToolCallDelta, Usage
 
-__all__ = ["Driver", "Priced", "now"]
+__all__ = ["Driver", "Priced", "aclose", "close", "news", "now"]
 
 now = time.monotonic
 
@@ -37,6 +37,8 @@ class Driver:
     def __init__(self, steps: Generator[Step, Event, End], lock: AbstractContextManager[Any]) -> None:
         self._steps = steps
         self._lock = lock
+        self._nothing_yet = True
+        self._tool_shown = False
         self.end: End | None = None
         self.finished: Finished | None = None
 
@@ -49,14 +51,16 @@ class Driver:
             self.end = stop.value
             return None
 
-    def _milestone(self, event: AnswerEvent, attempt: int, *, first: bool, tool: bool) -> tuple[bool, bool]:
-        """Tell the engine of an attempt's first content and first tool call; return what it knows now."""
-        if not first:
-            self._send(First(now(), attempt))
-        shown = tool or type(event) is ToolCallDelta
-        if shown and not tool:
-            self._send(ToolShown(now(), attempt))
-        return True, shown
+    def _milestone(self, event: AnswerEvent, start: Start) -> Restarted | Switched | None:
+        """Tell the engine of a lone attempt's first content and first tool call; return what the caller is told."""
+        first = self._nothing_yet
+        if first:
+            self._nothing_yet = False
+            self._send(First(now(), start.attempt))
+        if type(event) is ToolCallDelta and not self._tool_shown:
+            self._tool_shown = True
+            self._send(ToolShown(now(), start.attempt))
+        return news(start) if first else None
 
     def _ended(
         self, start: Start, error: MultimodelError | None, finished: Finished | None, prices: Priced
@@ -75,6 +79,11 @@ class Driver:
         self.finished = finished
         return self._send(Ended(now(), start.attempt, None, finished.usage, finished.request_id))
 
+    def _broken_off(self, attempt: int, error: MultimodelError | None) -> Step | None:
+        """Say that an attempt was broken off as told; ``error`` is what it had failed by before that."""
+        own = error if isinstance(error, CallError) else None
+        return self._send(Ended(now(), attempt, own, cancelled=True))
+
     def _abort(self, bug: Exception) -> None:
         """Tell the engine that an adapter raised what it must not."""
         with self._lock, suppress(Exception):
@@ -83,3 +92,28 @@ class Driver:
     def _close(self) -> None:
         with self._lock:
             self._steps.close()
+
+
+def news(start: Start) -> Restarted | Switched | None:
+    """Return what the caller is told before the first content of an attempt, if anything."""
+    match start.how:
+        case "fresh":
+            return None
+        case "restart":
+            return Restarted(start.plan.target)
+        case "continue":
+            return Switched(start.plan.target)
+
+
+def close(opened: object) -> None:
+    """Close an adapter or its iterator, if it is one that can be closed."""
+    end = getattr(opened, "close", None)
+    if end is not None:
+        end()
+
+
+async def aclose(opened: object) -> None:
+    """Close an adapter or its asynchronous iterator, if it is one that can be closed."""
+    end = getattr(opened, "aclose", None)
+    if end is not None:
+        await end()

@@ -1,4 +1,4 @@
-"""The blocking driver: a lone attempt runs on the caller's thread; no loop, no helper thread."""
+"""The blocking driver: a lone attempt runs on the caller's thread; threads only when a second one may join it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ..engine.steps import End, Event, Start, Step, Woke
+from ..engine.steps import Cancel, End, Event, First, Start, Step, ToolShown, Woke
 from ..errors import CallError, ConfigurationError, MultimodelError
-from ..types import AnswerEvent, Finished, Restarted, StreamEvent, ToolCallDelta
-from .base import Driver, Priced, now
+from ..types import AnswerEvent, Finished, StreamEvent, ToolCallDelta
+from .base import Driver, Priced, close, news, now
 
 __all__ = ["BlockingDriver", "Port"]
 
@@ -18,7 +18,9 @@ __all__ = ["BlockingDriver", "Port"]
 class Port(Priced, Protocol):
     """How the driver reaches a target."""
 
-    def open(self, start: Start, now: Callable[[], float]) -> Iterator[AnswerEvent]:
+    def open(
+        self, start: Start, now: Callable[[], float], given_up: Callable[[], bool] | None = None
+    ) -> Iterator[AnswerEvent]:
         """Begin an attempt; raises ``PolicyDeniedError`` when the target was switched off meanwhile."""
         ...
 
@@ -37,15 +39,14 @@ class BlockingDriver(Driver):
             while step is not None:
                 start = step.do
                 if not isinstance(start, Start):
-                    if step.wake is not None:
-                        time.sleep(max(0.0, step.wake - now()))
-                    step = self._send(Woke(now()))
+                    step = self._wait(step)
                     continue
-                if start.how == "restart":
-                    yield Restarted(start.plan.target)
+                if step.wake is not None:
+                    step = yield from self._race(start, step.wake)
+                    continue
                 error: MultimodelError | None = None
                 finished: Finished | None = None
-                first = tool = False
+                self._nothing_yet, self._tool_shown = True, False
                 try:
                     events = self._port.open(start, now)
                     try:
@@ -53,13 +54,13 @@ class BlockingDriver(Driver):
                             if type(event) is Finished:
                                 finished = event
                                 continue
-                            if not first or (type(event) is ToolCallDelta and not tool):
-                                first, tool = self._milestone(event, start.attempt, first=first, tool=tool)
+                            if self._nothing_yet or type(event) is ToolCallDelta:
+                                told = self._milestone(event, start)
+                                if told is not None:
+                                    yield told
                             yield event
                     finally:
-                        close = getattr(events, "close", None)
-                        if close is not None:
-                            close()
+                        close(events)
                 except (CallError, ConfigurationError) as failed:
                     error = failed
                 step = self._ended(start, error, finished, self._port)
@@ -68,3 +69,49 @@ class BlockingDriver(Driver):
             raise
         finally:
             self._close()
+
+    def _wait(self, step: Step) -> Step | None:
+        if step.wake is not None:
+            time.sleep(max(0.0, step.wake - now()))
+        return self._send(Woke(now()))
+
+    def _race(self, start: Start, wake: float | None) -> Generator[StreamEvent, None, Step | None]:
+        """Perform an attempt that a second one may join; only the winner's events are yielded."""
+        from .threads import Threads
+
+        winner: int | None = None
+        tool = False
+        with Threads(self._port) as crew:
+            crew.start(start)
+            step: Step | None = Step(None, wake)
+            while step is not None and crew.flying:
+                match step.do:
+                    case Start():
+                        crew.start(step.do)
+                    case Cancel(number):
+                        step = self._broken_off(number, crew.stop(number))
+                        continue
+                    case _:
+                        pass
+                step = Step(None, step.wake)
+                came = crew.next(step.wake)
+                if came is None:
+                    step = self._send(Woke(now()))
+                    continue
+                number, event = came
+                if isinstance(event, tuple):
+                    step = self._ended(crew.flying.pop(number), *event, self._port)
+                    continue
+                if winner is None:
+                    winner = number
+                    step = self._send(First(now(), number))
+                    while step is not None and isinstance(step.do, Cancel):
+                        step = self._broken_off(step.do.attempt, crew.stop(step.do.attempt))
+                    told = news(crew.flying[number])
+                    if told is not None:
+                        yield told
+                if type(event) is ToolCallDelta and not tool:
+                    tool = True
+                    step = self._send(ToolShown(now(), number))
+                yield event
+        return step

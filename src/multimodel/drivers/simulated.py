@@ -1,22 +1,27 @@
-"""The simulated driver: the shipped engine in virtual time, over scripted vendors."""
+"""The simulated driver: the shipped engine in virtual time, over scripted vendors.
+
+One heap of instants carries any number of calls. What is due first happens first; what is due at the same instant
+happens in the order in which it was planned, so a run with the same seeds is the same run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeAlias
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, TypeAlias
 
-from ..engine.settings import TargetPlan
-from ..engine.steps import Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
-from ..errors import CallError, error_for
-from ..types import AnswerEvent, Finished, Restarted, StreamEvent, ToolCallDelta, Usage
-from .base import Driver
+from ..engine.steps import Cancel, Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
+from ..errors import CallError, Kind, error_for
+from ..types import AnswerEvent, Finished, Restarted, StreamEvent, Switched, ToolCallDelta
 
-__all__ = ["Script", "SimulatedDriver", "VirtualClock"]
+__all__ = ["Script", "SimulatedCall", "SimulatedDriver", "VirtualClock", "Watch"]
 
 Script: TypeAlias = Iterable[tuple[float, "AnswerEvent | CallError"]]
 """What a vendor does in one attempt: after so many seconds, this event or this error."""
+Watch: TypeAlias = Callable[["SimulatedCall", "Event | None", "Step | End | None"], None]
+"""Sees each event that the engine is told of, and its answer. No event: the call begins. No answer: it was cancelled."""
 
 
 @dataclass(slots=True)
@@ -25,75 +30,202 @@ class VirtualClock:
 
     now: float = 0.0
 
-    def pass_until(self, instant: float) -> None:
-        """Move on to ``instant``; time never goes back."""
-        self.now = max(self.now, instant)
 
-
-class SimulatedDriver(Driver):
-    """Performs one call without waiting and without I/O. Each attempt keeps its limits, as real adapters do.
+class SimulatedDriver:
+    """Performs calls without waiting and without I/O. Each attempt keeps its limits, as real adapters do.
 
     :param vendor: returns what happens in an attempt, given its start and the current instant.
-    :ivar delivered: the events that the caller of a stream would have seen.
+    :param watch: sees all that passes between the engine and this driver.
     """
 
     def __init__(
-        self, steps: Generator[Step, Event, End], vendor: Callable[[Start, float], Script], clock: VirtualClock
+        self, vendor: Callable[[Start, float], Script], clock: VirtualClock | None = None, watch: Watch | None = None
     ) -> None:
-        super().__init__(steps, nullcontext())
-        self._vendor = vendor
-        self._clock = clock
+        self.clock = VirtualClock() if clock is None else clock
+        self.vendor = vendor
+        self.watch = watch
+        self._due: list[tuple[float, int, Any, int, Any]] = []
+        self._order = count()
+
+    def at(self, instant: float, action: Callable[[], None]) -> None:
+        """Do something at an instant, for instance begin the next call."""
+        self.plan(instant, _Action(action), 0, None)
+
+    def begin(self, steps: Generator[Step, Event, End], context: Any = None) -> SimulatedCall:
+        """Begin a call now. ``context`` is the watcher's own."""
+        call = SimulatedCall(self, steps, context)
+        call.send(None)
+        return call
+
+    def run(self) -> None:
+        """Let time pass until nothing is left to happen."""
+        due, clock = self._due, self.clock
+        while due:
+            instant, _, subject, token, what = heappop(due)
+            if subject.token != token:
+                continue  # something else came first
+            if instant > clock.now:
+                clock.now = instant
+            subject.occurs(what)
+
+    def plan(self, instant: float, subject: Any, token: int, what: Any) -> None:
+        """Let ``subject.occurs(what)`` happen at an instant, unless its ``token`` is another one by then."""
+        heappush(self._due, (instant, next(self._order), subject, token, what))
+
+
+class SimulatedCall:
+    """One call under way.
+
+    :ivar end: how it ended, once it has.
+    :ivar finished: the terminal event of the answer, if there is one.
+    :ivar cancelled: whether its caller gave it up.
+    :ivar delivered: the events that the caller of a stream has seen.
+    """
+
+    __slots__ = (
+        "_committed", "_driver", "_flights", "_steps", "cancelled", "context", "delivered", "end", "finished", "token",
+    )  # fmt: skip
+
+    def __init__(self, driver: SimulatedDriver, steps: Generator[Step, Event, End], context: Any) -> None:
+        self._driver = driver
+        self._steps = steps
+        self._flights: dict[int, _Flight] = {}
+        self._committed = 0
+        self.token = 0
+        self.context = context
+        self.end: End | None = None
+        self.finished: Finished | None = None
+        self.cancelled = False
         self.delivered: list[StreamEvent] = []
 
-    def price(self, plan: TargetPlan, usage: Usage) -> Usage:  # noqa: ARG002  # the protocol's signature
-        """Nothing has a price here."""
-        return usage
+    def cancel(self) -> None:
+        """Give it up, as its caller may at any time."""
+        if self.end is not None or self.cancelled:
+            return
+        self.cancelled = True
+        self.token += 1
+        for flight in self._flights.values():
+            flight.token = -1
+        self._steps.close()
+        if self._driver.watch is not None:
+            self._driver.watch(self, None, None)
 
-    def run(self) -> End:
-        """Perform the call."""
-        step = self._send(None)
-        while step is not None:
-            if isinstance(step.do, Start):
-                step = self._attempt(step.do)
+    def send(self, event: Event | None) -> None:
+        """Tell the engine what happened, and do what it says."""
+        self.token += 1
+        watch = self._driver.watch
+        try:
+            step = self._steps.send(event)  # type: ignore[arg-type]  # None begins a generator
+        except StopIteration as stop:
+            self.end = stop.value
+            if watch is not None:
+                watch(self, event, stop.value)
+            return
+        if watch is not None:
+            watch(self, event, step)
+        do = step.do
+        if do is not None:
+            kind = type(do)
+            if kind is Start:
+                self._fly(do)  # type: ignore[arg-type]  # `type() is` is the fast path, mypy wants isinstance
+            elif kind is Commit:
+                self._committed = do.attempt
             else:
-                self._clock.pass_until(step.wake or 0.0)
-                step = self._send(Woke(self._clock.now))
-        if self.end is None:
-            raise RuntimeError("the engine ended without saying how")
-        return self.end
+                assert isinstance(do, Cancel)
+                self._break_off(do.attempt)
+                return
+        if step.wake is not None:
+            self._driver.plan(step.wake, self, self.token, None)
+        elif not self._flights:
+            raise RuntimeError("the engine waits for nothing")
 
-    def _attempt(self, start: Start) -> Step | None:
-        limits, clock = start.limits, self._clock
-        shown: list[AnswerEvent] = []
-        committed = False
-        if start.how == "restart":
-            self.delivered.append(Restarted(start.plan.target))
-        limit, late = limits.first_content, "timeout.first" if start.plan.stream else "timeout.whole"
-        for delay, event in self._vendor(start, clock.now):
-            allowed = min(limit, limits.deadline)
-            if clock.now + delay > allowed:
-                clock.pass_until(allowed)
-                kind = "deadline_exceeded" if allowed == limits.deadline else late
-                return self._finish(start, error_for(kind), None)  # type: ignore[arg-type]  # a Kind by construction
-            clock.pass_until(clock.now + delay)
-            if isinstance(event, CallError):
-                return self._finish(start, event, None)
-            if isinstance(event, Finished):
-                return self._finish(start, None, event)
-            if not shown:
-                step = self._send(First(clock.now, start.attempt))
-                committed = step is not None and isinstance(step.do, Commit)
-            if isinstance(event, ToolCallDelta) and not any(isinstance(one, ToolCallDelta) for one in shown):
-                self._send(ToolShown(clock.now, start.attempt))
-            shown.append(event)
-            if committed:
-                self.delivered.append(event)
-            limit, late = clock.now + limits.idle, "timeout.idle"
-        return self._finish(start, None, None)
+    def occurs(self, _what: None) -> None:
+        """Wake the engine."""
+        self.send(Woke(self._driver.clock.now))
 
-    def _finish(self, start: Start, error: CallError | None, finished: Finished | None) -> Step | None:
-        if error is None and finished is None:
-            error = error_for("truncated_stream")
-        self.finished = finished if error is None else None
-        usage = finished.usage if finished is not None and error is None else None
-        return self._send(Ended(self._clock.now, start.attempt, error, usage))
+    def arrived(self, flight: _Flight, event: AnswerEvent) -> None:
+        """Content of an attempt came."""
+        start, now = flight.start, self._driver.clock.now
+        if not flight.begun:
+            flight.begun = True
+            self.send(First(now, start.attempt))
+            if self._committed == start.attempt and start.how != "fresh":
+                told = Restarted if start.how == "restart" else Switched
+                self.delivered.append(told(start.plan.target))
+        if self._committed == start.attempt:
+            self.delivered.append(event)
+            if type(event) is ToolCallDelta and not flight.tool:
+                flight.tool = True
+                self.send(ToolShown(now, start.attempt))
+
+    def landed(self, flight: _Flight, error: CallError | None, finished: Finished | None) -> None:
+        """An attempt is over."""
+        attempt, now = flight.start.attempt, self._driver.clock.now
+        flight.token = -1
+        del self._flights[attempt]
+        if error is not None or finished is None:
+            self.send(Ended(now, attempt, error or error_for("truncated_stream")))
+        else:
+            self.finished = finished
+            self.send(Ended(now, attempt, None, finished.usage, finished.request_id))
+
+    def _fly(self, start: Start) -> None:
+        flight = self._flights[start.attempt] = _Flight(self, self._driver, start)
+        flight.plan_next()
+
+    def _break_off(self, attempt: int) -> None:
+        self._flights.pop(attempt).token = -1
+        self.send(Ended(self._driver.clock.now, attempt, cancelled=True))
+
+
+class _Flight:
+    """One attempt under way."""
+
+    __slots__ = ("_call", "_driver", "_late", "_limit", "_script", "begun", "start", "token", "tool")
+
+    def __init__(self, call: SimulatedCall, driver: SimulatedDriver, start: Start) -> None:
+        limits = start.limits
+        self._call = call
+        self._driver = driver
+        self._limit = limits.first_content if start.plan.stream else limits.whole
+        self._late: Kind = "timeout.first" if start.plan.stream else "timeout.whole"
+        self._script = iter(driver.vendor(start, driver.clock.now))
+        self.start = start
+        self.begun = self.tool = False
+        self.token = 0
+
+    def plan_next(self) -> None:
+        """Plan what comes next: an event of the script, its end, or the limit that it runs into."""
+        driver, deadline = self._driver, self.start.limits.deadline
+        delay, event = next(self._script, _CUT)
+        instant = driver.clock.now + delay
+        if instant > self._limit or instant > deadline:
+            instant = min(self._limit, deadline)
+            event = error_for("deadline_exceeded" if instant == deadline else self._late)
+        driver.plan(instant, self, self.token, event)
+
+    def occurs(self, event: AnswerEvent | CallError | None) -> None:
+        """Let it happen."""
+        kind = type(event)
+        if kind is Finished:
+            self._call.landed(self, None, event)  # type: ignore[arg-type]  # `type() is` is the fast path, mypy wants isinstance
+        elif event is None or isinstance(event, CallError):
+            self._call.landed(self, event, None)
+        else:
+            self._call.arrived(self, event)
+            if self.token == 0:
+                if self.start.plan.stream:
+                    self._limit, self._late = self._driver.clock.now + self.start.limits.idle, "timeout.idle"
+                self.plan_next()
+
+
+class _Action:
+    __slots__ = ("occurs", "token")
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.occurs: Callable[[None], None] = lambda _what: action()
+        self.token = 0
+
+
+_CUT: tuple[float, None] = (0.0, None)
+"""A script that is over without a terminal event: the connection is closed."""

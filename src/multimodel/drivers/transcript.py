@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from ..types import ReasoningDelta, Restarted, StreamEvent, TextDelta, ToolCall, ToolCallDelta
+from ..types import ReasoningDelta, Restarted, StreamEvent, Switched, TextDelta, ToolCall, ToolCallDelta
 
 __all__ = ["Transcript"]
 
 
 class Transcript:
-    """What has been said so far. A restart begins it anew."""
+    """What has been said so far. A restart begins it anew.
 
-    __slots__ = ("_calls", "_reasoning", "_text")
+    :ivar seams: how many characters of text there were whenever another target went on with it.
+    """
+
+    __slots__ = ("_calls", "_reasoning", "_text", "seams")
 
     def __init__(self) -> None:
+        self.seams: list[int] = []
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, list[str]] = {}  # id, name, then the pieces of the arguments
@@ -38,6 +42,8 @@ class Transcript:
             self._text.clear()
             self._reasoning.clear()
             self._calls.clear()
+        elif isinstance(event, Switched):
+            self.seams.append(len(self.text))
 
     @property
     def text(self) -> str:

@@ -31,20 +31,22 @@ from __future__ import annotations
 from .health import Health
 from .rules import RULES, Rule
 from .run import Call, run
-from .settings import BreakerSettings, CallSettings, RetrySettings, TargetPlan
-from .steps import Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
+from .settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
+from .steps import Cancel, Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
 
 __all__ = [
     "RULES",
     "BreakerSettings",
     "Call",
     "CallSettings",
+    "Cancel",
     "Commit",
     "End",
     "Ended",
     "Event",
     "First",
     "Health",
+    "HedgeSettings",
     "RetrySettings",
     "Rule",
     "Start",

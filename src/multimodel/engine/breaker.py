@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from ..errors import CallError
@@ -20,7 +21,11 @@ _FIRST_PAUSE = 5.0
 
 
 class Breaker:
-    """One breaker. All times are the engine's."""
+    """One breaker. All times are the engine's.
+
+    :param window: seconds over which ``answers`` count.
+    :param answers: when answers came before the first failure, as far as they are remembered.
+    """
 
     __slots__ = (
         "_counts",
@@ -34,7 +39,7 @@ class Breaker:
         "tripped",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, window: float = 60.0, answers: Iterable[float] = ()) -> None:
         self.epoch = 0
         self.open_until: float | None = None  # None: closed
         self.opened_at = 0.0
@@ -44,6 +49,8 @@ class Breaker:
         self._openings = 0
         self._streak = 0
         self._counts: dict[int, list[int]] = {}
+        for at in answers:
+            self._bucket(at, window)[0] += 1
 
     def blocked(self, now: float) -> bool:
         """Whether nothing may be sent now: open, or half-open with its probe under way."""

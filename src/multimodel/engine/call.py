@@ -53,7 +53,7 @@ class Call:
         """Return what happened so far."""
         return Report(
             self.route,
-            tuple(self.attempts),
+            tuple(sorted(self.attempts, key=_begun)),
             tuple(self.skipped),
             tuple(self.notes),
             outcome,
@@ -80,3 +80,7 @@ class Call:
         if self.errors:
             error.__cause__ = self.failure(now)
         return error
+
+
+def _begun(attempt: AttemptRecord) -> int:
+    return attempt.index

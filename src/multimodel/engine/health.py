@@ -1,4 +1,4 @@
-"""What a client remembers between calls: breakers, gates, retry buckets, usual times to first content.
+"""What a client remembers between calls: breakers, gates, bulkheads, retry and hedge buckets, usual times.
 
 Breakers exist only for what has failed, so a healthy call pays for none of this. The caller keeps the lock:
 one lock is held around each step of the engine, never across I/O.
@@ -9,22 +9,29 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from ..errors import CallError
+from ..errors import CallError, Scope
 from .breaker import Breaker
+from .bulkhead import Bulkhead
 from .rules import RULES
 from .settings import TargetPlan
 
-__all__ = ["Health", "Obstacle", "Permit"]
+__all__ = ["Health", "HealthState", "Obstacle", "Permit"]
 
-_SCOPES = ("target", "credential", "credential_model", "endpoint")
+_SCOPES: tuple[Scope, ...] = ("target", "credential", "credential_model", "endpoint")
+_Name: TypeAlias = tuple[Scope, str]
 _BUCKET_START = 10.0
 _BUCKET_CAP = 100.0
 _LAST_RESORT_GAP = 0.25
 _TRIPPED_REST = 60.0
 _BLIND_GATE_CAP = 20.0
 _SAMPLES = 64
+_QUEUE = 100
+_ROUNDING = 1e-9
+
+HealthState = Literal["closed", "open", "half_open", "gated", "full"]
+_STATES: dict[str, HealthState] = {"breaker": "open", "gate": "gated", "bulkhead": "full"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class Obstacle:
     :ivar last_resort: whether it may be asked all the same when nothing else answers.
     """
 
-    reason: Literal["breaker", "gate"]
+    reason: Literal["breaker", "gate", "bulkhead"]
     until: float
     cause: CallError | None
     last_resort: bool
@@ -44,10 +51,15 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Permit:
-    """The right to report one result. ``epochs`` are those of the breakers it was given under."""
+    """The right to report one result.
 
-    epochs: dict[str, int] = field(default_factory=dict)
-    probes: tuple[str, ...] = ()
+    :ivar begun: when it was given.
+    :ivar epochs: those of the breakers it was given under.
+    """
+
+    begun: float
+    epochs: dict[_Name, int] = field(default_factory=dict)
+    probes: tuple[_Name, ...] = ()
 
 
 class Health:
@@ -58,11 +70,13 @@ class Health:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[_Name, Breaker] = {}
+        self._bulkheads: dict[str, Bulkhead] = {}
         self._not_before: dict[str, float] = {}
         self._limited: dict[str, int] = {}
         self._buckets: dict[str, float] = {}
-        self._first_content: dict[str, deque[float]] = {}
+        self._hedges: dict[str, float] = {}
+        self._first_content: dict[str, deque[tuple[float, float]]] = {}
         self._last_resort: dict[str, float] = {}
         self.paths: dict[str, str] = {}
 
@@ -74,8 +88,16 @@ class Health:
             until = self._not_before.get(plan.credential, 0.0)
             if now < until:
                 return Obstacle("gate", until, None, last_resort=True)
-        if not self._breakers:
-            return None
+        if self._breakers:
+            closed = self._open(plan, now)
+            if closed is not None:
+                return closed
+        bulkhead = self._bulkheads.get(plan.key)
+        if bulkhead is not None and bulkhead.full(now, plan.at_most):
+            return Obstacle("bulkhead", now, None, last_resort=True)
+        return None
+
+    def _open(self, plan: TargetPlan, now: float) -> Obstacle | None:
         blocked = [breaker for _, breaker in self._of(plan) if breaker.blocked(now)]
         if not blocked:
             return None
@@ -93,15 +115,19 @@ class Health:
         """Whether an attempt on ``plan`` now would be a breaker's probe."""
         return bool(self._breakers) and any(breaker.half_open(now) for _, breaker in self._of(plan))
 
-    def admit(self, plan: TargetPlan, lease_until: float) -> Permit:
+    def admit(self, plan: TargetPlan, now: float, lease_until: float) -> Permit:
         """Permit one attempt; whatever breaker of ``plan`` is half-open (or overruled) leases its probe to it."""
+        bulkhead = self._bulkheads.get(plan.key)
+        if bulkhead is None:
+            bulkhead = self._bulkheads[plan.key] = Bulkhead()
+        bulkhead.flying += 1
         if not self._breakers:
-            return Permit()
+            return Permit(now)
         known = self._of(plan)
         probes = tuple(name for name, breaker in known if not breaker.closed)
         for name in probes:
             self._breakers[name].lease(lease_until)
-        return Permit({name: breaker.epoch for name, breaker in known}, probes)
+        return Permit(now, {name: breaker.epoch for name, breaker in known}, probes)
 
     def earn(self, plan: TargetPlan) -> None:
         """Add a first attempt's share to the retry bucket."""
@@ -115,6 +141,29 @@ class Health:
             return False
         self._buckets[plan.credential] = level - 1.0
         return True
+
+    def earn_hedge(self, route: str, share: float) -> None:
+        """Add a call's share to the route's hedge bucket, which holds one token at most."""
+        self._hedges[route] = min(1.0, self._hedges.get(route, 0.0) + share)
+
+    def take_hedge(self, route: str) -> bool:
+        """Take the token for a second attempt; False when there is none."""
+        if self._hedges.get(route, 0.0) < 1.0 - _ROUNDING:
+            return False
+        self._hedges[route] = 0.0
+        return True
+
+    def queue(self, plan: TargetPlan) -> bool:
+        """Join those that wait for a place in the bulkhead; False when they are too many. Leave with ``dequeue``."""
+        bulkhead = self._bulkheads[plan.key]
+        if bulkhead.waiting >= _QUEUE:
+            return False
+        bulkhead.waiting += 1
+        return True
+
+    def dequeue(self, plan: TargetPlan) -> None:
+        """Leave the queue."""
+        self._bulkheads[plan.key].waiting -= 1
 
     def take_last_resort(self, plan: TargetPlan, now: float) -> bool:
         """Whether a last resort may be spent on ``plan``: at most four a second."""
@@ -130,7 +179,17 @@ class Health:
     def usual_first_content(self, plan: TargetPlan) -> float | None:
         """The 95th percentile of the target's healthy times to first content, in seconds; None when unknown."""
         seen = self._first_content.get(plan.key)
-        return sorted(seen)[int(0.95 * (len(seen) - 1))] if seen else None
+        return sorted(took for _, took in seen)[int(0.95 * (len(seen) - 1))] if seen else None
+
+    def fair_chance(self, plan: TargetPlan, own: float) -> float:
+        """Seconds within which a healthy target would have begun; its own limit while that was never measured."""
+        usual = self.usual_first_content(plan)
+        return own if usual is None else min(own, max(1.0, 2.0 * usual))
+
+    @property
+    def flying(self) -> int:
+        """Attempts under way, over all targets."""
+        return sum(bulkhead.flying for bulkhead in self._bulkheads.values())
 
     # --- after an attempt ---
 
@@ -139,7 +198,7 @@ class Health:
         seen = self._first_content.get(plan.key)
         if seen is None:
             seen = self._first_content[plan.key] = deque(maxlen=_SAMPLES)
-        seen.append(took)
+        seen.append((now, took))
         for name in permit.probes:
             breaker = self._breakers[name]
             if permit.epochs[name] == breaker.epoch:
@@ -150,31 +209,39 @@ class Health:
     def settle(self, permit: Permit, plan: TargetPlan, now: float, error: CallError | None, *, blame: bool) -> None:
         """Take an attempt's result. ``blame`` False: the result is neutral."""
         blamed = None
+        bulkhead = self._bulkheads[plan.key]
         if error is None:
             self._limited.pop(plan.credential, None)
+            bulkhead.answered()
         else:
+            if error.kind == "rate_limited":
+                bulkhead.refused(now, permit.begun)
             if error.kind == "rate_limited" or error.retry_after is not None:
                 self._shut(plan, now, error)
             if blame:
                 blamed = self._blame(permit, plan, now, error)
+        bulkhead.flying -= 1
         if not self._breakers:
             return
         answered = error is None or error.status is not None
         for name, breaker in self._of(plan):
             if name == blamed or breaker.epoch != permit.epochs.get(name, 0):
                 continue
-            if error is None or (answered and name.startswith("endpoint ")):
+            if error is None or (answered and name[0] == "endpoint"):
                 breaker.succeed(now, plan.breaker)
             elif name in permit.probes:
                 breaker.free()
 
-    def _blame(self, permit: Permit, plan: TargetPlan, now: float, error: CallError) -> str | None:
+    def _blame(self, permit: Permit, plan: TargetPlan, now: float, error: CallError) -> _Name | None:
         """Count a failure against what it says something about; return the breaker's name."""
         rule = RULES[error.kind]
         if rule.blame not in ("count", "open"):
             return None
         name = plan.scope_key(error.scope or rule.scope)
-        breaker = self._breakers.setdefault(name, Breaker())
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            answers = self._first_content.get(plan.key, ())
+            breaker = self._breakers[name] = Breaker(plan.breaker.window, [at for at, _ in answers])
         if breaker.epoch == permit.epochs.get(name, 0):
             if rule.blame == "open":
                 breaker.trip(now, rule.opens_for, error)
@@ -182,8 +249,9 @@ class Health:
                 breaker.fail(now, plan.breaker, self._rng, error)
         return name
 
-    def release(self, permit: Permit) -> None:
+    def release(self, permit: Permit, plan: TargetPlan) -> None:
         """Give a permit back without a result, as after a cancellation."""
+        self._bulkheads[plan.key].flying -= 1
         for name in permit.probes:
             breaker = self._breakers[name]
             if breaker.epoch == permit.epochs[name]:
@@ -199,15 +267,15 @@ class Health:
             wait = min(_BLIND_GATE_CAP, 2.0 ** min(count - 1, 30)) * self._rng.uniform(0.5, 1.0)
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))
 
-    def _of(self, plan: TargetPlan) -> list[tuple[str, Breaker]]:
+    def _of(self, plan: TargetPlan) -> list[tuple[_Name, Breaker]]:
         names = (plan.scope_key(scope) for scope in _SCOPES)
         return [(name, self._breakers[name]) for name in names if name in self._breakers]
 
     # --- for people ---
 
-    def state(self, plan: TargetPlan, now: float) -> tuple[Literal["closed", "open", "half_open", "gated"], float]:
-        """``closed``, ``open``, ``half_open`` or ``gated``, and the seconds until that may change."""
+    def state(self, plan: TargetPlan, now: float) -> tuple[HealthState, float]:
+        """What stands between the target and a call, and the seconds until that may change."""
         obstacle = self.obstacle(plan, now)
         if obstacle is not None:
-            return ("gated" if obstacle.reason == "gate" else "open"), obstacle.until - now
+            return _STATES[obstacle.reason], obstacle.until - now
         return ("half_open" if self.is_probe(plan, now) else "closed"), 0.0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..errors import Kind, Scope
 
-__all__ = ["NOT_SENT", "RULES", "Rule"]
+__all__ = ["MAYBE_DONE", "NOT_SENT", "RULES", "Rule"]
 
 Same = Literal["never", "budget", "free", "hint"]
 Next = Literal["yes", "no", "filter", "window"]
@@ -67,3 +67,16 @@ RULES: dict[Kind, Rule] = {
 
 NOT_SENT: frozenset[Kind] = frozenset({"policy_denied", "local_overload", "timeout.pool"})
 """Kinds that mean that nothing was put on the wire: they are skips, not attempts."""
+
+MAYBE_DONE: frozenset[Kind] = frozenset(
+    {
+        "server_error",
+        "timeout.first",
+        "timeout.whole",
+        "timeout.idle",
+        "connection.maybe_sent",
+        "invalid_response",
+        "truncated_stream",
+    }
+)
+"""Kinds after which the vendor may have carried out what was asked, though no answer says so."""

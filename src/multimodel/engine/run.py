@@ -1,27 +1,27 @@
-"""One call as a generator: the chain, the visits, the attempts."""
+"""One call as a generator: the chain, the visits, the repeats."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from random import Random
-from typing import Literal
 
-from ..errors import CallError, RateLimitError, StreamInterruptedError
-from ..types import AttemptReason, AttemptRecord, Limits
+from ..errors import CallError, LocalOverloadError, RateLimitError, StreamInterruptedError
+from ..types import AttemptReason
 from .call import Call
+from .course import MIN_ATTEMPT, Course
+from .flight import Flight
 from .health import Health, Obstacle
-from .rules import NOT_SENT, RULES
+from .race import Race
+from .rules import MAYBE_DONE, RULES
 from .settings import TargetPlan
-from .steps import Commit, End, Ended, Event, First, Start, Step, ToolShown
+from .steps import End, Ended, Event, Step
 
 __all__ = ["Call", "run"]
 
-MIN_ATTEMPT = 0.5
-"""Seconds: nothing starts that could not run this long."""
 _LONGEST_WAIT = 60.0
-_LEASE_GRACE = 5.0
-_OK = 200
 _EDGE = 1e-6  # past the gate's instant, not on it
+_QUEUE_SHARE = 0.1
+_QUEUE_LOOK = 0.05
 
 
 def run(call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) -> Generator[Step, Event, End]:
@@ -33,35 +33,31 @@ def run(call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) ->
     :param rng: chance for jitter.
     :returns: how it ended; nothing but bugs is raised.
     """
-    return _Run(call, plans, health, rng).chain()
+    return _Run(Course(call, plans, health, rng), plans).chain()
 
 
 class _Run:
-    def __init__(self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) -> None:
-        self.call = call
+    def __init__(self, course: Course, plans: Sequence[TargetPlan]) -> None:
+        self.course = course
         self.plans = plans
-        self.health = health
-        self.rng = rng
-        self.now = call.started
-        self.deadline = call.deadline
-        self.committed = False  # content was handed to the caller
-        self.final = False  # and it cannot be taken back
-        self.unseen = False  # content came that must be thrown away before another attempt's
-        self.rest: Sequence[TargetPlan] = plans  # those that may still be asked after the current one
-        self.last = False  # whether this is the last resort
-        self.window_floor: int | None = None
+        self.call = course.call
+        self.health = course.health
+        self.settings = course.settings
 
     # --- the chain ---
 
     def chain(self) -> Generator[Step, Event, End]:
+        course = self.course
+        if self.settings.hedge is not None:
+            self.health.earn_hedge(self.call.route, self.settings.hedge.budget)
         deferred: list[TargetPlan] = []
         for position, plan in enumerate(self.plans):
-            self.rest = self.plans[position + 1 :]
-            if self._too_late():
-                return self._fail(self.call.out_of_time(self.now))
+            course.rest = self.plans[position + 1 :]
+            if course.too_late:
+                return self._out_of_time()
             if self._skipped(plan):
                 continue
-            obstacle = self.health.obstacle(plan, self.now)
+            obstacle = self.health.obstacle(plan, course.now)
             if obstacle is not None:
                 self._record_obstacle(plan, obstacle)
                 deferred.append(plan)
@@ -69,121 +65,177 @@ class _Run:
             end = yield from self._try(plan, "fallback" if position else "first")
             if end is not None:
                 return end
-        self.last = True
+        course.last = True
         return (yield from self._last_resort(deferred))
 
     def _last_resort(self, deferred: list[TargetPlan]) -> Generator[Step, Event, End]:
-        now = self.now
+        course, now = self.course, self.course.now
         soonest = sorted(deferred, key=lambda plan: self.health.clear_at(plan, now))
         for position, plan in enumerate(soonest):
-            self.rest = soonest[position + 1 :]
-            if self._too_late():
-                return self._fail(self.call.out_of_time(self.now))
-            if len(self.call.attempts) >= self.call.settings.max_attempts:
-                break
-            if not (yield from self._cleared(plan)):
+            course.rest = soonest[position + 1 :]
+            if course.too_late:
+                return self._out_of_time()
+            if self._skipped(plan) or not (yield from self._cleared(plan)):
                 continue
             end = yield from self._try(plan, "last_resort")
             if end is not None:
                 return end
         return self._failed_all()
 
-    def _failed_all(self) -> End:
-        failure = self.call.failure(self.now)
-        return self._fail(self._interrupted(failure) if self.committed else failure)
-
     def _cleared(self, plan: TargetPlan) -> Generator[Step, Event, bool]:
-        """Wait for a gate if that is worth it; say whether the target may be asked as the last resort."""
-        wait = self.health.not_before(plan) - self.now + _EDGE
+        """Wait for a gate or a place if that is worth it; say whether the target may be asked as the last resort."""
+        course, health = self.course, self.health
+        wait = health.not_before(plan) - course.now + _EDGE
         if wait > _EDGE:
-            if wait > _LONGEST_WAIT or self.now + wait + MIN_ATTEMPT > self.deadline:
+            if wait > _LONGEST_WAIT or course.now + wait + MIN_ATTEMPT > course.deadline:
                 return False
             yield from self._sleep(wait)
-        obstacle = self.health.obstacle(plan, self.now)
+        obstacle = health.obstacle(plan, course.now)
+        if obstacle is not None and obstacle.reason == "bulkhead":
+            yield from self._queue(plan)
+            obstacle = health.obstacle(plan, course.now)
         if obstacle is None:
             return True
-        if obstacle.reason == "gate" or not obstacle.last_resort:
+        if obstacle.reason != "breaker" or not obstacle.last_resort:
             return False
-        if not self.health.take_last_resort(plan, self.now):
+        if not health.take_last_resort(plan, course.now):
             self.call.note(f"{plan.target}: no last resort, at most four a second")
             return False
         return True
 
+    def _queue(self, plan: TargetPlan) -> Generator[Step, Event, None]:
+        """Wait for a place, for a tenth of the call's time at most."""
+        course = self.course
+        until = min(course.now + _QUEUE_SHARE * self.settings.deadline, course.deadline - MIN_ATTEMPT)
+        if not self.health.queue(plan):
+            return
+        try:
+            while course.now < until:
+                yield from self._sleep(min(_QUEUE_LOOK, until - course.now))
+                obstacle = self.health.obstacle(plan, course.now)
+                if obstacle is None or obstacle.reason != "bulkhead":
+                    return
+        finally:
+            self.health.dequeue(plan)
+
     def _try(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, End | None]:
         """Visit one target; None means: ask the next."""
-        ended = yield from self._visit(plan, reason)
+        course = self.course
+        flight, ended = yield from self._visit(plan, reason)
         error = ended.error
         if error is None:
-            return End(self.call.report("ok", self.now), plan)
-        if self.final or (self.committed and RULES[error.kind].next != "yes"):
-            return self._fail(self._interrupted(error))
+            return End(self.call.report("ok", course.now), flight.plan)
+        if course.committed:
+            course.broke = course.broke or error
+            return None if self._goes_on(flight, error) else self._fail(self._interrupted(course.broke, error))
         if error.kind == "deadline_exceeded":
-            return self._fail(self.call.out_of_time(self.now))
-        match RULES[error.kind].next:
-            case "no":
-                return self._fail(error)
-            case "filter" if self.call.settings.on_content_filter == "stop":
-                return self._fail(error)
-            case "window":
-                self.window_floor = max(self.window_floor or 0, plan.window or 0)
-            case _:
-                pass
+            return self._out_of_time()
+        if course.ends_the_call(error):
+            return self._fail(error)
+        if self.settings.effects and error.kind in MAYBE_DONE:
+            self.call.note(f"{plan.target}: not sent again, it may have been carried out")
+            return self._failed_all()
         return None
 
+    def _goes_on(self, flight: Flight, error: CallError) -> bool:
+        """Whether an answer that broke after its first content begins anew, or goes on, elsewhere."""
+        if self.course.final or error.kind == "deadline_exceeded":
+            return False
+        refused = flight.start.how == "continue" and flight.first is None  # its own refusal is not the caller's matter
+        return refused or RULES[error.kind].next == "yes"
+
     def _skipped(self, plan: TargetPlan) -> bool:
-        if len(self.call.attempts) >= self.call.settings.max_attempts:
-            self.call.skip(plan.target, "max_attempts", f"{self.call.settings.max_attempts} requests were sent")
+        course = self.course
+        if plan.key in course.asked:
             return True
-        if self.window_floor is not None and plan.window is not None and plan.window <= self.window_floor:
+        if course.used_up:
+            self.call.skip(plan.target, "max_attempts", f"{self.settings.max_attempts} requests were sent")
+        elif course.too_small(plan):
             self.call.skip(plan.target, "window", f"its window of {plan.window} tokens is not larger")
-            return True
-        return False
+        elif course.committed and self.settings.mid_stream == "continue" and not plan.prefill:
+            self.call.skip(plan.target, "prefill", "it is not known to go on with an answer")
+        else:
+            return False
+        return True
 
     def _record_obstacle(self, plan: TargetPlan, obstacle: Obstacle) -> None:
-        left = obstacle.until - self.now
-        if obstacle.reason == "gate":
-            cause: CallError | None = RateLimitError(retry_after=left)
-            detail = f"opens in {left:.1f} s"
-        else:
-            cause = obstacle.cause
-            detail = f"probe in {left:.1f} s, opened by {cause.kind}" if cause else f"probe in {left:.1f} s"
+        left = obstacle.until - self.course.now
+        cause: CallError | None
+        match obstacle.reason:
+            case "gate":
+                cause, detail = RateLimitError(retry_after=left), f"opens in {left:.1f} s"
+            case "bulkhead":
+                cause, detail = LocalOverloadError(), "as many attempts are under way as may be"
+            case "breaker":
+                cause = obstacle.cause
+                detail = f"probe in {left:.1f} s, opened by {cause.kind}" if cause else f"probe in {left:.1f} s"
         self.call.skip(plan.target, obstacle.reason, detail, cause)
-        self.call.errors[-1].retry_after = left
+        if left > 0.0:
+            self.call.errors[-1].retry_after = left
 
     # --- one target ---
 
-    def _visit(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, Ended]:
+    def _visit(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, tuple[Flight, Ended]]:
+        course = self.course
         self.health.earn(plan)
-        ended = yield from self._attempt(plan, reason)
-        error = ended.error
-        if error is not None and error.path is not None and plan.retry.attempts > 1 and self._may_send():
-            before = self.health.paths.get(plan.key)
-            self.health.paths[plan.key] = error.path
-            ended = yield from self._attempt(plan, "path")
-            if ended.error is not None and ended.error.path is not None:
-                self.health.paths.pop(plan.key, None)
-                if before is not None:
-                    self.health.paths[plan.key] = before
-            return ended
+        flight, ended = yield from self._attempt(plan, reason)
+        if ended.error is None or plan.key in course.asked:  # of two side by side neither is repeated
+            return flight, ended
+        if ended.error.path is not None and plan.retry.attempts > 1 and not course.too_late and not course.used_up:
+            return (yield from self._other_path(plan, ended.error.path))
         if reason == "last_resort" or plan.retry.attempts < 2 or not self._repeatable(ended):  # noqa: PLR2004  # one is no repeat
-            return ended
+            return flight, ended
         from .retry import RetrySteps, wait_retry_after
 
         repeat = RetrySteps(
             plan.retry.attempts,
             self._repeatable,
             lambda result, sleep: self._forbidden(plan, result, sleep),
-            wait_retry_after(self.rng, lambda result: self._gate_wait(plan, result)),
+            wait_retry_after(course.rng, lambda result: self._gate_wait(plan, result)),
         )
-        return (yield from repeat(lambda: self._attempt(plan, "retry"), ended, self.call.started, self._sleep))
+        last = [flight]
 
-    def _may_send(self) -> bool:
-        return not self._too_late() and len(self.call.attempts) < self.call.settings.max_attempts
+        def again() -> Generator[Step, Event, Ended]:
+            last[0], result = yield from self._attempt(plan, "retry")
+            return result
+
+        ended = yield from repeat(again, ended, self.call.started, self._sleep)
+        return last[0], ended
+
+    def _other_path(self, plan: TargetPlan, path: str) -> Generator[Step, Event, tuple[Flight, Ended]]:
+        """Ask once more, where the vendor says that the model lives; remember it if that was right."""
+        before = self.health.paths.get(plan.key)
+        self.health.paths[plan.key] = path
+        flight, ended = yield from self._attempt(plan, "path")
+        if ended.error is not None and ended.error.path is not None:
+            self.health.paths.pop(plan.key, None)
+            if before is not None:
+                self.health.paths[plan.key] = before
+        return flight, ended
+
+    def _attempt(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, tuple[Flight, Ended]]:
+        """Send one request, or two side by side; return the one that decides, once all have ended."""
+        course = self.course
+        race = Race(course, plan, reason)
+        outcome = "error"
+        try:
+            while race.verdict is None or race.flights:
+                event = yield Step(race.do, race.wake)
+                course.now = max(course.now, event.now)
+                race.take(event)
+        except GeneratorExit:
+            outcome = "cancelled"
+            raise
+        finally:
+            race.abandon(outcome)
+        return race.verdict
 
     def _repeatable(self, ended: Ended) -> bool:
         error = ended.error
-        if error is None or self.committed or error.should_retry is False:
+        if error is None or self.course.committed or error.should_retry is False:
             return False  # an answer of which something was shown begins anew elsewhere, or not at all
+        if self.settings.effects and error.kind in MAYBE_DONE:
+            return False
         rule = RULES[error.kind]
         return rule.same != "never" or (error.should_retry is True and rule.next == "yes")
 
@@ -193,168 +245,55 @@ class _Run:
 
     def _forbidden(self, plan: TargetPlan, ended: Ended, sleep: float) -> bool:
         """Whether the repeat after ``sleep`` must not be; takes the token when it may."""
-        error = ended.error
-        if error is None or self.now + sleep + MIN_ATTEMPT > self.deadline:
+        course, error = self.course, ended.error
+        if error is None or course.used_up or course.now + sleep + MIN_ATTEMPT > course.deadline:
             return True
-        if len(self.call.attempts) >= self.call.settings.max_attempts:
-            return True
+        others = any(map(course.askable, course.rest))
         hint = error.retry_after
-        if hint is not None and hint > (plan.retry.patience if self._others() else _LONGEST_WAIT):
+        if hint is not None and hint > (plan.retry.patience if others else _LONGEST_WAIT):
             return True
-        if hint is None and error.kind == "rate_limited" and self._others():
+        if hint is None and error.kind == "rate_limited" and others:
             return True
-        if self.health.obstacle(plan, self.now + sleep) is not None:
+        if self.health.obstacle(plan, course.now + sleep) is not None:
             return True
         stale = sum(one.outcome == error.kind and one.target == plan.target for one in self.call.attempts)
         free = RULES[error.kind].same == "free" and stale == 1
         return not free and not self.health.take_retry(plan)
 
-    def _others(self) -> bool:
-        """Whether another target of the chain could be asked now."""
-        return any(map(self._askable, self.rest))
-
-    def _askable(self, plan: TargetPlan) -> bool:
-        obstacle = self.health.obstacle(plan, self.now)
-        return obstacle is None or (self.last and obstacle.reason == "breaker" and obstacle.last_resort)
-
     def _sleep(self, seconds: float) -> Generator[Step, Event, None]:
-        until = self.now + seconds
-        while self.now < until:
+        course = self.course
+        until = course.now + seconds
+        while course.now < until:
             event = yield Step(None, until)
-            self.now = max(self.now, event.now)
-
-    # --- one attempt ---
-
-    def _attempt(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, Ended]:
-        number = len(self.call.attempts) + 1
-        started = self.now
-        probe = self.health.is_probe(plan, started)
-        limits, own = self._limits(plan, probe=probe)
-        lease = min(self.deadline, max(limits.first_content, limits.whole if not plan.stream else 0.0)) + _LEASE_GRACE
-        permit = self.health.admit(plan, lease)
-        how: Literal["fresh", "restart"] = "restart" if self.unseen else "fresh"
-        start = Start(
-            number,
-            plan,
-            limits,
-            "probe" if probe and reason != "last_resort" else reason,
-            how,
-            self.health.paths.get(plan.key),
-        )
-        first: float | None = None
-        ended: Ended | None = None
-        unfinished = "error"
-        try:
-            event = yield Step(start)
-            while not isinstance(event, Ended):
-                self.now = max(self.now, event.now)
-                do: Commit | None = None
-                if isinstance(event, First) and first is None:
-                    first = self.now
-                    self.health.first_content(permit, plan, self.now, first - started)
-                    do = self._show(number)
-                elif isinstance(event, ToolShown):
-                    self.final = self.final or self.committed
-                event = yield Step(do)
-            self.now = max(self.now, event.now)
-            ended = event
-        except GeneratorExit:
-            unfinished = "cancelled"
-            raise
-        finally:
-            if ended is None:
-                self.health.release(permit)
-                self._record(start, started, first, None, unfinished)
-        blame = self._blamed(plan, ended.error, started, first, own)
-        self.health.settle(permit, plan, self.now, ended.error, blame=blame)
-        self._record(start, started, first, ended, "ok" if ended.error is None else ended.error.kind)
-        return ended
-
-    def _show(self, number: int) -> Commit | None:
-        """Decide what becomes of an attempt's content, now that its first piece is there."""
-        mode = self.call.settings.mid_stream
-        self.unseen = mode != "error"
-        if mode == "unseen" or not self.call.stream:
-            return None
-        self.committed = True
-        self.final = mode == "error"
-        return Commit(number)
-
-    def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
-        """The attempt's limits, and the target's own limit for its first content in seconds."""
-        own = plan.first_content if plan.stream else plan.whole
-        if probe:
-            own = self._fair_chance(plan, own)
-        remaining = self.deadline - self.now
-        eligible = 1
-        for other in self.rest:
-            eligible += self._askable(other)
-            if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
-                break
-        limit = self.now + min(own, remaining / eligible)
-        return Limits(plan.connect, limit, plan.idle, limit, self.deadline), own
-
-    def _fair_chance(self, plan: TargetPlan, own: float) -> float:
-        """Seconds within which a healthy target would have begun; its own limit while that was never measured."""
-        usual = self.health.usual_first_content(plan)
-        return own if usual is None else min(own, max(1.0, 2.0 * usual))
-
-    def _blamed(
-        self, plan: TargetPlan, error: CallError | None, started: float, first: float | None, own: float
-    ) -> bool:
-        """A time-out that the caller's haste cut short counts only if the attempt had a fair chance."""
-        if error is None or error.kind not in ("timeout.first", "timeout.whole", "deadline_exceeded"):
-            return True
-        if first is not None and error.kind == "deadline_exceeded":
-            return False
-        return self.now - started >= self._fair_chance(plan, own) - 1e-3
-
-    def _record(self, start: Start, started: float, first: float | None, ended: Ended | None, outcome: str) -> None:
-        error = ended.error if ended is not None else None
-        target = start.plan.target
-        if error is not None:
-            error.target, error.provider = str(target), target.provider
-            if error.kind in NOT_SENT:
-                self.call.skip(target, error.code or error.kind, error.message, error)
-                return
-            self.call.errors.append(error)
-        begun = self.call.started
-        self.call.attempts.append(
-            AttemptRecord(
-                start.attempt,
-                target,
-                start.reason,
-                outcome,
-                started - begun,
-                self.now - begun,
-                None if first is None else first - begun,
-                error.status if error is not None else (_OK if ended is not None and start.plan.http else None),
-                error.code if error is not None else None,
-                error.request_id if error is not None else (ended.request_id if ended is not None else None),
-                self.committed and first is not None,
-                ended.usage if ended is not None else None,
-            )
-        )
+            course.now = max(course.now, event.now)
 
     # --- ends ---
 
-    def _too_late(self) -> bool:
-        return self.deadline - self.now < MIN_ATTEMPT
+    def _out_of_time(self) -> End:
+        late = self.call.out_of_time(self.course.now)
+        broke = self.course.broke
+        return self._fail(late if broke is None else self._interrupted(broke, late))
+
+    def _failed_all(self) -> End:
+        failure, broke = self.call.failure(self.course.now), self.course.broke
+        if broke is None:
+            return self._fail(failure)
+        return self._fail(self._interrupted(broke, failure if self.settings.mid_stream == "restart" else broke))
 
     def _fail(self, error: CallError) -> End:
-        report = self.call.report(error.kind, self.now)
+        report = self.call.report(error.kind, self.course.now)
         error.report = report
         return End(report, None, error)
 
-    def _interrupted(self, error: CallError) -> StreamInterruptedError:
+    def _interrupted(self, broke: CallError, cause: CallError) -> StreamInterruptedError:
         interrupted = StreamInterruptedError(
-            f"the stream broke after its first content: {error.message or error.kind}",
-            provider=error.provider,
-            target=error.target,
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
+            f"the stream broke after its first content: {broke.message or broke.kind}",
+            provider=broke.provider,
+            target=broke.target,
+            status=broke.status,
+            code=broke.code,
+            request_id=broke.request_id,
             hint="what came before is in `partial`; use `complete()` for answers that are whole or not at all",
         )
-        interrupted.__cause__ = error
+        interrupted.__cause__ = cause
         return interrupted

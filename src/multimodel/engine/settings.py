@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
+from ..errors import Scope
 from ..types import Target
 
-__all__ = ["BreakerSettings", "CallSettings", "RetrySettings", "TargetPlan"]
+__all__ = ["BreakerSettings", "CallSettings", "HedgeSettings", "RetrySettings", "TargetPlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,18 @@ class BreakerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgeSettings:
+    """A second attempt elsewhere while the first is slow.
+
+    :ivar after: seconds without content; None is what the target is measured to need, at least one.
+    :ivar budget: second attempts as a share of the route's calls; nothing is saved up.
+    """
+
+    after: float | None = None
+    budget: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class TargetPlan:
     """One target of a chain, with all that the engine decides by.
 
@@ -50,6 +63,8 @@ class TargetPlan:
     :ivar http: whether an answer of it has an HTTP status.
     :ivar lacks: needs the target is known not to meet (``tools``, ``vision``, …).
     :ivar window: context window in tokens, None when unknown.
+    :ivar prefill: whether it is declared to go on with an answer that another began.
+    :ivar at_most: attempts under way at one time; None is no limit but the one that the vendor's refusals teach.
     """
 
     target: Target
@@ -67,18 +82,21 @@ class TargetPlan:
     lacks: frozenset[str] = frozenset()
     window: int | None = None
     jurisdiction: str | None = None
+    prefill: bool = False
+    at_most: int | None = None
 
-    def scope_key(self, scope: str) -> str:
+    def scope_key(self, scope: Scope) -> tuple[Scope, str]:
         """Name what a failure of ``scope`` says something about."""
         match scope:
             case "credential":
-                return f"credential {self.credential}"
+                return scope, self.credential
             case "credential_model":
-                return f"credential {self.credential} model {self.target.model}"
+                return scope, f"{self.credential} {self.target.model}"
             case "endpoint":
-                return f"endpoint {self.endpoint}"
-            case _:
-                return f"target {self.key}"
+                return scope, self.endpoint
+            case "target":
+                return scope, self.key
+        assert_never(scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +106,17 @@ class CallSettings:
     :ivar deadline: seconds for everything.
     :ivar max_attempts: requests on the wire over all targets.
     :ivar mid_stream: what happens when an answer breaks after its first content: ``error`` is the caller's to see,
-        ``restart`` begins anew at the next target and tells the caller, ``unseen`` is a whole answer, of which the
-        caller has seen nothing yet.
+        ``restart`` begins anew at the next target and tells the caller, ``continue`` lets the next target go on from
+        there, ``unseen`` is a whole answer, of which the caller has seen nothing yet.
     :ivar on_content_filter: whether another target may be asked what one has refused.
+    :ivar hedge: None is no second attempt.
+    :ivar effects: the vendor does more than answer (it keeps, runs or queues something), so what may have been
+        carried out is not sent again.
     """
 
     deadline: float = 120.0
     max_attempts: int = 6
-    mid_stream: Literal["error", "restart", "unseen"] = "error"
+    mid_stream: Literal["error", "restart", "continue", "unseen"] = "error"
     on_content_filter: Literal["stop", "next"] = "stop"
+    hedge: HedgeSettings | None = None
+    effects: bool = False

@@ -9,14 +9,15 @@ from ..errors import CallError
 from ..types import AttemptReason, Limits, Report, Usage
 from .settings import TargetPlan
 
-__all__ = ["Commit", "End", "Ended", "Event", "First", "Start", "Step", "ToolShown", "Woke"]
+__all__ = ["Cancel", "Commit", "End", "Ended", "Event", "First", "Start", "Step", "ToolShown", "Woke"]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Put a request on the wire.
 
-    :ivar how: ``restart`` when content of an earlier attempt must be thrown away.
+    :ivar how: ``restart`` when content of an earlier attempt must be thrown away, ``continue`` when the answer goes
+        on from what the caller has seen.
     :ivar path: which of the vendor's paths, or None for the catalogue's choice.
     """
 
@@ -24,8 +25,15 @@ class Start:
     plan: TargetPlan
     limits: Limits
     reason: AttemptReason
-    how: Literal["fresh", "restart"] = "fresh"
+    how: Literal["fresh", "restart", "continue"] = "fresh"
     path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Break an attempt off, close its connection, and send its :class:`Ended`."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,12 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Do this, then send the next event, or :class:`Woke` at ``wake`` if none came before."""
+    """Do this, then send the next event, or :class:`Woke` at ``wake`` if none came before.
 
-    do: Start | Commit | None
+    A ``wake`` beside attempts that are under way means that a second one may join them.
+    """
+
+    do: Start | Cancel | Commit | None
     wake: float | None = None
 
 
@@ -61,13 +72,18 @@ class ToolShown:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over and its connection is closed or given back. ``error`` is None for a whole answer."""
+    """An attempt is over and its connection is closed or given back.
+
+    :ivar error: None for a whole answer.
+    :ivar cancelled: it was broken off as told; ``error`` is then what it failed by before that, if it did.
+    """
 
     now: float
     attempt: int
     error: CallError | None = None
     usage: Usage | None = None
     request_id: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

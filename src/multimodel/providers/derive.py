@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ..types import AnswerEvent, Attempt
@@ -71,7 +72,7 @@ async def _asynchronous(provider: Any, attempt: Attempt) -> AsyncGenerator[Answe
 
     def work() -> None:
         try:
-            events = provider.stream(attempt)
+            events = provider.stream(replace(attempt, given_up=given_up.is_set))
             for event in events:
                 if given_up.is_set():
                     close = getattr(events, "close", None)

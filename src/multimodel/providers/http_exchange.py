@@ -1,15 +1,15 @@
 """One request and its answer over HTTP, without the I/O: limits, phases, and what each failure means.
 
-An exchange is *waiting* for headers, then *reading* the body, then perhaps *draining* what follows the
-answer, so that the connection can be used again, and then *over*.
+An exchange waits for headers, then reads the body, then perhaps drains what follows the answer, so that the
+connection can be used again.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from types import TracebackType
-from typing import Literal
 
 import httpcore2
 
@@ -28,31 +28,27 @@ _AFTER_DONE = 0.05
 
 
 class Exchange:
-    """The state of one attempt. Use it as a context manager around every wait on the network."""
+    """The state of one attempt. Use it as a context manager around all that waits on the network."""
 
     def __init__(self, codec: Codec, dialect: Dialect, attempt: Attempt) -> None:
         self._codec = codec
         self._dialect = dialect
         self._attempt = attempt
+        self._now = attempt.now
         limits = attempt.limits
-        self._limit = min(limits.first_content if attempt.stream else limits.whole, limits.deadline)
-        self._wire = Wire(attempt.now, self._limit, limits.connect)
+        self._idle = limits.idle
+        self._deadline = limits.deadline
+        self._wire = Wire(self._now, limits, stream=attempt.stream, given_up=attempt.given_up)
         self._decoder: Decoder | None = None
-        self._phase: Literal["waiting", "reading", "draining", "over"] = "waiting"
         self._content = False
         self._terminal = False
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is to be read."""
-        return self._phase == "over"
+        self._draining = False
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the status and the headers."""
-        self._phase = "reading"
         if status != _OK:
             self._decoder = _Refusal(self._codec, status, headers, self._dialect)
-            self._wire.limit = min(self._wire.limit, self._attempt.now() + _REFUSAL)
+            self._wire.limit = min(self._wire.limit, self._now() + _REFUSAL)
             return
         encoding = headers.get("content-encoding", "identity")
         if encoding not in ("identity", ""):
@@ -61,35 +57,31 @@ class Exchange:
             )
         self._decoder = self._codec.decoder(self._dialect, headers)
 
-    def feed(self, chunk: bytes | None) -> Iterator[AnswerEvent]:
-        """Take the next bytes of the body, None at its end; yield the events they complete."""
+    def feed(self, chunk: bytes) -> Iterable[AnswerEvent]:
+        """Take the next bytes of the body and return the events they complete."""
+        if self._draining:
+            return ()
         decoder = self._decoder
         assert decoder is not None
-        if chunk is None:
-            if self._phase == "reading":
-                yield from decoder.close()
-            self._phase = "over"
-            return
-        if self._phase == "draining":
-            return
-        content = False
-        for event in decoder.feed(chunk):
-            content = True
-            yield event
+        events = decoder.feed(chunk)
         if decoder.done:
-            self._phase = "draining"
-            yield from decoder.close()
-            self._wait(_AFTER_DONE)
-        elif decoder.terminal:
+            self._draining = True
+            self._wire.wait(_AFTER_DONE)
+            return chain(events, decoder.close())
+        if decoder.terminal:
             if not self._terminal:
                 self._terminal = True
-                self._wait(_AFTER_TERMINAL)
-        elif content:
+                self._wire.wait(_AFTER_TERMINAL)
+        elif events:
             self._content = True
-            self._wait(self._attempt.limits.idle)
+            self._wire.wait(self._idle)
+        return events
 
-    def _wait(self, seconds: float) -> None:
-        self._wire.limit = min(self._attempt.now() + seconds, self._attempt.limits.deadline)
+    def end(self) -> Iterator[AnswerEvent]:
+        """Take the end of the body."""
+        decoder = self._decoder
+        assert decoder is not None
+        return iter(()) if self._draining else decoder.close()
 
     def __enter__(self) -> None:
         WIRE.set(self._wire)
@@ -97,14 +89,14 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, CallError):
             return False
-        decoder = self._decoder
-        if self._phase == "draining" or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal):
-            return True  # the answer, or the refusal, is known: what breaks afterwards changes nothing
         failure = self._failure(error)
         if failure is None:
             return False
+        decoder = self._decoder
+        if self._draining or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal):
+            return True  # the answer, or the refusal, is known: what breaks afterwards changes nothing
         raise failure from None
 
     def _failure(self, error: Exception) -> CallError | None:  # noqa: PLR0911  # one row a kind
@@ -127,17 +119,16 @@ class Exchange:
         return None
 
     def _late(self) -> CallError:
-        attempt = self._attempt
-        if attempt.now() >= attempt.limits.deadline:
+        if self._now() >= self._deadline:
             return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
         if self._content:
-            return error_for("timeout.idle", f"no content for {attempt.limits.idle:g} s")
-        if attempt.stream:
+            return error_for("timeout.idle", f"no content for {self._idle:g} s")
+        if self._attempt.stream:
             return error_for("timeout.first", "no content in time")
         return error_for("timeout.whole", "no whole answer in time")
 
     def _broken(self, error: Exception) -> CallError:
-        if self._phase == "reading":
+        if self._decoder is not None:
             return error_for("truncated_stream", "the connection broke in the middle of the answer")
         if self._wire.received:
             if isinstance(error, httpcore2.ProtocolError):
@@ -157,10 +148,10 @@ class _Refusal:
         self._body = bytearray()
         self.done = False
 
-    def feed(self, data: bytes) -> Iterator[AnswerEvent]:
+    def feed(self, data: bytes) -> Iterable[AnswerEvent]:
         self._body += data
         self.done = len(self._body) >= _ERROR_BODY
-        return iter(())
+        return ()
 
     def close(self) -> Iterator[AnswerEvent]:
         raise self._codec.error(self._status, self._headers, bytes(self._body[:_ERROR_BODY]), self._dialect)

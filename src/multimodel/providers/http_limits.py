@@ -1,20 +1,22 @@
 """Absolute limits under the HTTP pool: a network backend whose every read waits at most until the attempt's limit.
 
 httpcore gives each read the same time-out, so bytes that trickle never trip it. The attempt's own limit
-travels in a context variable, because a connection of the pool serves one attempt after the other.
+travels to the backend in a context variable; a connection, which serves one attempt after the other, keeps the limit
+of the one that sent last.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore2
-import httpx2
 from typing_extensions import override
+
+from ..types import Limits
 
 __all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
 
@@ -22,6 +24,7 @@ _CONNECTIONS = 1000
 _IDLE_CONNECTIONS = 100
 _KEEPALIVE = 20.0
 _SLICE = 64 * 1024
+_LOOK = 0.02  # seconds between two looks at whether anybody still waits
 
 
 class Wire:
@@ -32,15 +35,44 @@ class Wire:
     :ivar received: bytes that came.
     """
 
-    __slots__ = ("_connect", "_connect_by", "_now", "connected", "limit", "received")
+    __slots__ = (
+        "_connect",
+        "_connect_by",
+        "_deadline",
+        "_given_up",
+        "_now",
+        "_pause",
+        "connected",
+        "limit",
+        "received",
+    )
 
-    def __init__(self, now: Callable[[], float], limit: float, connect: float) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        limits: Limits,
+        *,
+        stream: bool,
+        given_up: Callable[[], bool] | None = None,
+    ) -> None:
         self._now = now
-        self.limit = limit
-        self._connect = connect
-        self._connect_by = limit
+        self._given_up = given_up
+        self._deadline = limits.deadline
+        self.limit = min(limits.first_content if stream else limits.whole, limits.deadline)
+        self._connect = limits.connect
+        self._connect_by = self.limit
+        self._pause: float | None = None
         self.connected = False
         self.received = 0
+
+    @property
+    def watched(self) -> bool:
+        """Whether another thread may say that nobody waits any more."""
+        return self._given_up is not None
+
+    def wait(self, seconds: float) -> None:
+        """Let the next wait, and all after it together, last so long. What passes until it begins is the reader's."""
+        self._pause = seconds
 
     def begin_to_connect(self) -> None:
         """From now on the connection has ``connect`` seconds to stand."""
@@ -50,14 +82,18 @@ class Wire:
     def left_to_connect(self) -> float:
         """Seconds until the connection must stand; raises ``ConnectTimeout`` when there are none."""
         left = self._connect_by - self._now()
-        if left <= 0.0:
+        if left <= 0.0 or (self._given_up is not None and self._given_up()):
             raise httpcore2.ConnectTimeout
         return left
 
     def left(self, timeout: float | None, late: type[Exception]) -> float:
         """Seconds that may still be waited, at most ``timeout``; raises ``late`` when there are none."""
-        left = self.limit - self._now()
-        if left <= 0.0:
+        now = self._now()
+        if self._pause is not None:
+            self.limit = min(now + self._pause, self._deadline)
+            self._pause = None
+        left = self.limit - now
+        if left <= 0.0 or (self._given_up is not None and self._given_up()):
             raise late
         return left if timeout is None else min(left, timeout)
 
@@ -66,19 +102,31 @@ WIRE: ContextVar[Wire] = ContextVar("multimodel_wire")
 
 
 class _Stream(httpcore2.NetworkStream):
-    def __init__(self, inner: httpcore2.NetworkStream) -> None:
+    def __init__(self, inner: httpcore2.NetworkStream, wire: Wire) -> None:
         self._inner = inner
+        self._wire = wire  # of the attempt that sent last
 
     @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        wire = WIRE.get()
-        data = self._inner.read(max_bytes, wire.left(timeout, httpcore2.ReadTimeout))
+        wire = self._wire
+        left = wire.left(timeout, httpcore2.ReadTimeout)
+        data = self._inner.read(max_bytes, left) if not wire.watched else self._watch(max_bytes, timeout, wire)
         wire.received += len(data)
         return data
 
+    def _watch(self, max_bytes: int, timeout: float | None, wire: Wire) -> bytes:
+        """Read as somebody whom another thread may tell to stop."""
+        while True:
+            left = wire.left(timeout, httpcore2.ReadTimeout)
+            try:
+                return self._inner.read(max_bytes, min(left, _LOOK))
+            except httpcore2.ReadTimeout:
+                if left <= _LOOK:
+                    raise
+
     @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        wire = WIRE.get()
+        wire = self._wire = WIRE.get()
         for start in range(0, len(buffer), _SLICE):  # each send of the socket may wait as long as it is told
             self._inner.write(buffer[start : start + _SLICE], wire.left(timeout, httpcore2.WriteTimeout))
 
@@ -90,7 +138,8 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, WIRE.get().left_to_connect()))
+        wire = WIRE.get()
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wire.left_to_connect()), wire)
 
     @override
     def get_extra_info(self, info: str) -> Any:
@@ -116,7 +165,7 @@ class _Backend(httpcore2.NetworkBackend):
         for address in _addresses(host, port):  # the socket module would give each address the whole time
             try:
                 left = wire.left_to_connect()
-                return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
+                return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options), wire)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
         raise failed
@@ -132,19 +181,21 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _AsyncStream(httpcore2.AsyncNetworkStream):
-    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
+    def __init__(self, inner: httpcore2.AsyncNetworkStream, wire: Wire) -> None:
         self._inner = inner
+        self._wire = wire  # of the attempt that sent last
 
     @override
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        wire = WIRE.get()
+        wire = self._wire
         data = await self._inner.read(max_bytes, wire.left(timeout, httpcore2.ReadTimeout))
         wire.received += len(data)
         return data
 
     @override
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._inner.write(buffer, WIRE.get().left(timeout, httpcore2.WriteTimeout))
+        wire = self._wire = WIRE.get()
+        await self._inner.write(buffer, wire.left(timeout, httpcore2.WriteTimeout))
 
     @override
     async def aclose(self) -> None:
@@ -154,8 +205,9 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        left = WIRE.get().left_to_connect()
-        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left))
+        wire = WIRE.get()
+        left = wire.left_to_connect()
+        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left), wire)
 
     @override
     def get_extra_info(self, info: str) -> Any:
@@ -178,75 +230,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         wire = WIRE.get()
         wire.begin_to_connect()
         left = wire.left_to_connect()
-        return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options))
-
-
-# httpx's public seam: a transport of our own over httpcore's public pools. Its errors pass as they are.
-
-
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    @override
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._inner)
-
-    @override
-    def close(self) -> None:
-        self._inner.close()
-
-
-class _AsyncBody(httpx2.AsyncByteStream):
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    @override
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._inner)
-
-    @override
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Transport(httpx2.BaseTransport):
-    def __init__(self, pool: httpcore2.ConnectionPool) -> None:
-        self._pool = pool
-
-    @override
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = self._pool.handle_request(_core_request(request))
-        return httpx2.Response(response.status, headers=response.headers, stream=_Body(response.stream))
-
-    @override
-    def close(self) -> None:
-        self._pool.close()
-
-
-class _AsyncTransport(httpx2.AsyncBaseTransport):
-    def __init__(self, pool: httpcore2.AsyncConnectionPool) -> None:
-        self._pool = pool
-
-    @override
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._pool.handle_async_request(_core_request(request))
-        return httpx2.Response(response.status, headers=response.headers, stream=_AsyncBody(response.stream))
-
-    @override
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-def _core_request(request: httpx2.Request) -> httpcore2.Request:
-    url = request.url
-    return httpcore2.Request(
-        method=request.method,
-        url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=request.extensions,
-    )
+        return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options), wire)
 
 
 def _settings(base_url: str) -> dict[str, Any]:
@@ -256,21 +240,23 @@ def _settings(base_url: str) -> dict[str, Any]:
         "keepalive_expiry": _KEEPALIVE,
     }
     if base_url.startswith("https:"):
-        settings["ssl_context"] = httpx2.create_ssl_context(trust_env=False)
+        from httpx2 import create_ssl_context
+
+        settings["ssl_context"] = create_ssl_context(trust_env=False)
     return settings
 
 
-def blocking_pool(base_url: str, proxy: str | None) -> httpx2.BaseTransport:
-    """Return a transport for callers' threads. ``proxy`` is an http(s) URL or None; the environment is not read."""
+def blocking_pool(base_url: str, proxy: str | None) -> httpcore2.ConnectionPool:
+    """Return a pool for callers' threads. ``proxy`` is an http(s) URL or None; the environment is not read."""
     settings = {**_settings(base_url), "network_backend": _Backend()}
     if proxy is None:
-        return _Transport(httpcore2.ConnectionPool(**settings))
-    return _Transport(httpcore2.HTTPProxy(proxy_url=proxy, **settings))
+        return httpcore2.ConnectionPool(**settings)
+    return httpcore2.HTTPProxy(proxy_url=proxy, **settings)
 
 
-def async_pool(base_url: str, proxy: str | None) -> httpx2.AsyncBaseTransport:
-    """Return a transport for one event loop."""
+def async_pool(base_url: str, proxy: str | None) -> httpcore2.AsyncConnectionPool:
+    """Return a pool for one event loop."""
     settings = {**_settings(base_url), "network_backend": _AsyncBackend()}
     if proxy is None:
-        return _AsyncTransport(httpcore2.AsyncConnectionPool(**settings))
-    return _AsyncTransport(httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings))
+        return httpcore2.AsyncConnectionPool(**settings)
+    return httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings)

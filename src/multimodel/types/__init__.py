@@ -6,7 +6,7 @@ between threads. Stream events are slotted dataclasses, and reports frozen ones.
 
 from __future__ import annotations
 
-from .answers import AttemptReason, AttemptRecord, Completion, FinishReason, Report, Skip, Target, Usage
+from .answers import AttemptReason, AttemptRecord, Completion, FinishReason, Report, Segment, Skip, Target, Usage
 from .attempt import Attempt, Limits
 from .events import AnswerEvent, Finished, ReasoningDelta, Restarted, StreamEvent, Switched, TextDelta, ToolCallDelta
 from .messages import (
@@ -51,6 +51,7 @@ __all__ = [
     "ResponseFormat",
     "Restarted",
     "Role",
+    "Segment",
     "Skip",
     "StreamEvent",
     "Switched",

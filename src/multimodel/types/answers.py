@@ -15,6 +15,7 @@ __all__ = [
     "FinishReason",
     "ParsedT",
     "Report",
+    "Segment",
     "Skip",
     "Target",
     "Usage",
@@ -58,14 +59,14 @@ class Target:
         return f"{self.provider}:{self.model}"
 
 
-AttemptReason = Literal["first", "retry", "fallback", "probe", "last_resort", "path"]
+AttemptReason = Literal["first", "retry", "fallback", "hedge", "probe", "last_resort", "path"]
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
     """One request that was put on the wire. Times are seconds from the start of the call.
 
-    :ivar outcome: ``ok``, ``cancelled``, or the error's kind.
+    :ivar outcome: ``ok``, ``cancelled``, ``lost`` (a second attempt beside it was faster), or the error's kind.
     :ivar first_content: when the first content came, or None.
     :ivar committed: whether any of its content was handed to the caller.
     """
@@ -113,6 +114,28 @@ class Report:
     outcome: str = "ok"
     duration: float = 0.0
 
+    @property
+    def wasted(self) -> tuple[AttemptRecord, ...]:
+        """The attempts that brought content, or might have, and did not finish an answer.
+
+        They may have been billed: closing a connection does not always stop a vendor from generating, and no vendor
+        says what that cost.
+        """
+        return tuple(
+            attempt
+            for attempt in self.attempts
+            if attempt.outcome != "ok" and (attempt.first_content is not None or attempt.outcome == "lost")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a text that several targets wrote: its characters from ``start`` up to ``end``."""
+
+    target: Target
+    start: int
+    end: int
+
 
 class Completion(Frozen, Generic[ParsedT]):
     """A whole answer.
@@ -121,6 +144,7 @@ class Completion(Frozen, Generic[ParsedT]):
     :ivar model: the model's name as the vendor gives it.
     :ivar finish_reason: ``length`` means that a limit cut the answer: it is complete as far as it goes.
     :ivar parsed: the answer as a value of the model that was asked for, or None.
+    :ivar segments: who wrote which part of the text, when a stream broke and another target went on with it; else empty.
     """
 
     text: str
@@ -133,6 +157,7 @@ class Completion(Frozen, Generic[ParsedT]):
     model: str
     request_id: str | None = None
     report: Report
+    segments: tuple[Segment, ...] = ()
 
     @property
     def parts(self) -> tuple[ReasoningPart | TextPart, ...]:

@@ -42,6 +42,8 @@ class Attempt:
     :ivar now: the clock that the limits are measured on.
     :ivar note: call it with one sentence to put a remark into the report.
     :ivar path: which of the vendor's paths to use, when the catalogue's choice turned out wrong.
+    :ivar given_up: on a thread of its own, whether nobody waits for the answer any more; None where closing the
+        iterator says so.
     """
 
     request: Request
@@ -51,3 +53,4 @@ class Attempt:
     now: Callable[[], float]
     note: Callable[[str], None] = field(default=lambda _text: None)
     path: str | None = None
+    given_up: Callable[[], bool] | None = None

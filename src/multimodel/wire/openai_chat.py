@@ -9,6 +9,7 @@ Quirks that this codec implements:
 ``reasoning``         ``effort`` (default), ``enable_thinking``, ``none``: see :mod:`.thinking`, with its quirks
 ``tool_choices``      which of ``auto``, ``none``, ``required``, ``named`` work (default: all)
 ``prefill_field``     what marks a last assistant message as the answer's beginning (``partial``, ``prefix``)
+``prefill_path``      where such a request goes, when not to the usual path
 ``preserve_thinking`` true: what the model thought in earlier turns is sent back as ``reasoning_content``
 ``video_url``         true: films are understood, as ``{"type": "video_url"}``
 ``unsupported``       names of request options that the vendor does not know
@@ -82,8 +83,11 @@ class OpenAIChatCodec:
             "model": model,
             "messages": [_message(each, model, dialect) for each in request.messages],
         }
-        if is_prefill(request) and "prefill_field" in quirks:
-            body["messages"][-1][quirks["prefill_field"]] = True
+        to = _PATH
+        if is_prefill(request):
+            to = quirks.get("prefill_path", _PATH)
+            if "prefill_field" in quirks:
+                body["messages"][-1][quirks["prefill_field"]] = True
         body |= {name: value for name in _SAME if (value := getattr(request, name)) is not None}
         if request.max_tokens is not None:
             body[quirks.get("max_tokens_field", "max_tokens")] = request.max_tokens
@@ -99,7 +103,7 @@ class OpenAIChatCodec:
             if quirks.get("stream_usage", True):
                 body["stream_options"] = {"include_usage": True}
         merge_extra(body, dialect, _OWN)
-        return WireRequest(_PATH, headers_for(stream=stream), body_of(body), tuple(notes))
+        return WireRequest(to, headers_for(stream=stream), body_of(body), tuple(notes))
 
     def decoder(self, dialect: Dialect, headers: Mapping[str, str]) -> Decoder:
         """Return a decoder for one 2xx answer.

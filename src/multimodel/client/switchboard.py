@@ -1,0 +1,182 @@
+"""Taking a vendor out, and in again: what a name means, what the switch would do, and writing it down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ..config import OffEntry
+from ..config.policy import OffKind
+from ..config.problems import did_you_mean
+from ..errors import ConfigurationError
+from ..types import Target
+from .targets import Planned
+from .views import Impact
+
+if TYPE_CHECKING:
+    from .core import Core
+
+__all__ = ["Switchboard"]
+
+
+class Switchboard:
+    """The switches of one client."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._writing = threading.Lock()
+
+    def off(
+        self,
+        name: str,
+        *,
+        reason: str,
+        until: datetime | timedelta | None,
+        by: str | None,
+        weights: bool = False,
+        kind: OffKind | None = None,
+    ) -> tuple[str, ...]:
+        """Switch off; return the routes that have no target left.
+
+        :param kind: what ``name`` is; None looks it up.
+        """
+        moment = datetime.now(UTC)
+        end = None if until is None else _end(until, moment)
+        kind = kind or self._kind_of(name, weights=weights)
+        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
+        with self._writing, _written(self._core.switches.file):
+            self._core.switches.throw(entry)
+        return self.stranded()
+
+    def impact(self, name: str, *, weights: bool = False, kind: OffKind | None = None) -> Impact:
+        """Say what ``off`` would do now, and change nothing."""
+        kind = kind or self._kind_of(name, weights=weights)
+        entry, moment = _entry(kind, name), datetime.now(UTC)
+        stops: dict[Target, None] = {}  # in order, each once
+        stranded = []
+        for route in self._core.policy.routes:
+            live = [planned.plan for planned in self._core.chain(route) if self._is_live(planned)]
+            stopped = [plan for plan in live if entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment)]
+            if stopped and len(stopped) == len(live):
+                stranded.append(route)
+        for planned in self._core.everybody():
+            plan = planned.plan
+            if self._is_live(planned) and entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment):
+                stops[plan.target] = None
+        return Impact(kind, tuple(stops), tuple(stranded))
+
+    def _is_live(self, planned: Planned) -> bool:
+        """Whether a target is asked: here, or where the variables are set that are not set here."""
+        why = self._core.obstacle(planned, frozenset())
+        return why is None or (why[0] == "unavailable" and planned.account.name in self._core.policy.origin.unset)
+
+    def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
+        """Switch on; return the entries that were lifted.
+
+        :raises ConfigurationError: when nothing of that name was switched off, or the policy itself says so.
+        """
+        subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
+        with self._writing, _written(self._core.switches.file):
+            lifted = self._core.switches.lift(subjects, by=by or _user())
+        held = [entry for entry in self._core.policy.off if entry.name == name]
+        if held:
+            where = self._core.policy.source or "the policy"
+            also = "; its entry in the switch file was lifted" if lifted else ""
+            raise ConfigurationError(
+                f"`{name}` is still off: `off:` of {where} says so ({held[0].kind}){also}",
+                hint="remove the entry there",
+            )
+        if not lifted:
+            off = ", ".join(f"`{entry.name}`" for entry in self._core.switches.entries()) or "nothing"
+            raise ConfigurationError(f"`{name}` is not switched off", hint=f"switched off now: {off}")
+        return lifted
+
+    def stranded(self) -> tuple[str, ...]:
+        """Return the routes whose every target is off or unavailable."""
+        return tuple(
+            name
+            for name in self._core.policy.routes
+            if all(self._core.obstacle(planned, frozenset()) is not None for planned in self._core.chain(name))
+        )
+
+    def _kind_of(self, name: str, *, weights: bool) -> OffKind:
+        """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
+        targets = [planned.plan.target for planned in self._core.everybody()]
+        looks: dict[OffKind, set[str]] = {
+            "operator": {target.operator for target in targets if target.operator},
+            "author": {target.author for target in targets if target.author},
+            "provider": {target.provider for target in targets},
+            "target": {str(target) for target in targets},
+        }
+        if weights:
+            looks = {"author": looks["author"]}
+        for kind, names in looks.items():
+            if name in names:
+                return kind
+        known = sorted(set().union(*looks.values()))
+        *others, last = looks
+        words = f"{', '.join(others)} or {last}" if others else last
+        raise ConfigurationError(
+            f"`{name[:100]}` is no {words} of this policy",
+            hint=did_you_mean(name, known) or f"known are {', '.join(known[:16]) or 'none'}",
+        )
+
+
+def _end(until: datetime | timedelta, now: datetime) -> datetime:
+    if not isinstance(until, datetime | timedelta):
+        raise ConfigurationError(
+            f"`until` is a `{type(until).__name__}`", hint="hand in a `datetime`, a `timedelta` from now, or None"
+        )
+    try:
+        end = now + until if isinstance(until, timedelta) else until.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ConfigurationError("`until` is too far away", hint="leave it out, for good") from None
+    if end <= now:
+        raise ConfigurationError("`until` is in the past", hint="it is when the switch ends by itself")
+    return end
+
+
+def _entry(kind: OffKind, name: str, **facts: object) -> OffEntry:
+    try:
+        return OffEntry.model_validate({kind: name, **facts})
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        fact = str(first["loc"][0]) if first["loc"] else kind
+        if fact == kind:
+            raise ConfigurationError(f"`{str(name)[:100]}` is no {kind}", hint=_NAMES[kind]) from None
+        raise ConfigurationError(f"`{fact}` is no text") from None
+
+
+_NAMES: dict[OffKind, str] = {
+    "operator": "write it in small letters, digits and `-`, as in `alibaba`",
+    "author": "write it in small letters, digits and `-`, as in `alibaba`",
+    "provider": "write its name under `providers:`, or in the catalogue",
+    "target": "write `provider:model`",
+    "jurisdiction": "write two capital letters, as in `CN`",
+}
+
+
+@contextmanager
+def _written(file: Path | None) -> Iterator[None]:
+    """Say of a switch that could not be kept where and why."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"`{error.filename or file}` cannot be written: {error.strerror or error}; nothing was changed",
+            hint="name another place with `switch_file:` in the policy, or get the right to write there",
+        ) from error
+
+
+def _user() -> str | None:
+    import getpass
+
+    with suppress(OSError, KeyError):  # no such user, as in some containers
+        return getpass.getuser()
+    return None

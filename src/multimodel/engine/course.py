@@ -1,0 +1,91 @@
+"""Where a call stands: what its steps decide by, and what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from ..errors import CallError
+from .call import Call
+from .health import Health
+from .rules import RULES
+from .settings import TargetPlan
+
+__all__ = ["MIN_ATTEMPT", "Course"]
+
+MIN_ATTEMPT = 0.5
+"""Seconds: nothing starts that could not run this long."""
+
+
+class Course:
+    """The state of one call under way.
+
+    :ivar now: the instant of the last event.
+    :ivar sent: attempts begun, those included that were not put on the wire in the end.
+    :ivar committed: content was handed to the caller.
+    :ivar final: and nothing can be added to it or put in its place.
+    :ivar unseen: content came that must be thrown away, or gone on with, before another attempt's.
+    :ivar broke: what first broke an answer of which the caller had seen something.
+    :ivar asked: keys of targets that were asked side by side, and are not asked again.
+    :ivar rest: the targets that may still be asked after the current one.
+    :ivar last: whether this is the last resort.
+    :ivar window_floor: a window that turned out too small.
+    """
+
+    __slots__ = (
+        "asked",
+        "broke",
+        "call",
+        "committed",
+        "deadline",
+        "final",
+        "health",
+        "last",
+        "now",
+        "rest",
+        "rng",
+        "sent",
+        "settings",
+        "unseen",
+        "window_floor",
+    )
+
+    def __init__(self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) -> None:
+        self.call = call
+        self.settings = call.settings
+        self.health = health
+        self.rng = rng
+        self.now = call.started
+        self.deadline = call.deadline
+        self.sent = 0
+        self.committed = self.final = self.unseen = self.last = False
+        self.broke: CallError | None = None
+        self.asked: set[str] = set()
+        self.rest = plans
+        self.window_floor: int | None = None
+
+    @property
+    def too_late(self) -> bool:
+        """Whether the deadline leaves no time for an attempt."""
+        return self.deadline - self.now < MIN_ATTEMPT
+
+    @property
+    def used_up(self) -> bool:
+        """Whether as many requests were sent as the policy allows."""
+        return len(self.call.attempts) >= self.settings.max_attempts
+
+    def too_small(self, plan: TargetPlan) -> bool:
+        """Whether a window as large as the target's turned out too small."""
+        return self.window_floor is not None and plan.window is not None and plan.window <= self.window_floor
+
+    def askable(self, plan: TargetPlan) -> bool:
+        """Whether a target of the rest could be asked now."""
+        if plan.key in self.asked:
+            return False
+        obstacle = self.health.obstacle(plan, self.now)
+        return obstacle is None or (self.last and obstacle.reason == "breaker" and obstacle.last_resort)
+
+    def ends_the_call(self, error: CallError) -> bool:
+        """Whether the error is the caller's to see, whatever other targets there are."""
+        after = RULES[error.kind].next
+        return after == "no" or (after == "filter" and self.settings.on_content_filter == "stop")

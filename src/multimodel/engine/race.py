@@ -1,0 +1,154 @@
+"""One attempt, or two side by side: whoever's content comes first is the answer, the other is broken off."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..types import AttemptReason, Limits
+from .course import Course
+from .flight import Flight
+from .rules import RULES
+from .settings import TargetPlan
+from .steps import Cancel, Commit, Ended, Event, First, Start, ToolShown, Woke
+
+__all__ = ["Race"]
+
+_LEASE_GRACE = 5.0
+_HEDGE_AFTER = 1.0
+
+
+class Race:
+    """The attempts of one visit that are under way at the same time. It has begun when it is made.
+
+    :ivar do: what the driver shall do now.
+    :ivar wake: when a second attempt may join, or None.
+    :ivar verdict: the attempt that decides, and how it ended. The race is over when there is one and nobody flies.
+    """
+
+    __slots__ = ("_course", "_lead", "_winner", "do", "flights", "verdict", "wake")
+
+    def __init__(self, course: Course, plan: TargetPlan, reason: AttemptReason) -> None:
+        self._course = course
+        self._lead = plan
+        self._winner: Flight | None = None
+        self.verdict: tuple[Flight, Ended] | None = None
+        self.wake = self._hedge_at(reason)
+        self.flights: list[Flight] = []
+        self.do: Start | Cancel | Commit | None = self._begin(plan, reason)
+
+    def take(self, event: Event) -> None:
+        """Decide what follows from an event."""
+        self.do = None
+        match event:
+            case Woke():
+                self.wake = None
+                rival = self._rival()
+                if rival is not None:
+                    self.do = self._begin(rival, "hedge")
+            case First(_, number):
+                self._first(self._flight(number))
+            case ToolShown():
+                self._course.final = self._course.final or self._course.committed
+            case Ended(_, number):
+                self._landed(self._flight(number), event)
+
+    def abandon(self, outcome: str) -> None:
+        """Nobody waits for what is under way any more."""
+        for flight in self.flights:
+            flight.abandon(self._course.now, outcome)
+
+    def _flight(self, number: int) -> Flight:
+        return next(flight for flight in self.flights if flight.start.attempt == number)
+
+    def _first(self, flight: Flight) -> None:
+        if self._winner is not None or self.verdict is not None:
+            return
+        self._winner, self.wake = flight, None
+        flight.begin_content(self._course.now)
+        losers = [other for other in self.flights if other is not flight]
+        self.do = Cancel(losers[0].start.attempt) if losers else self._show(flight)
+
+    def _landed(self, flight: Flight, ended: Ended) -> None:
+        course, error = self._course, ended.error
+        self.flights.remove(flight)
+        flight.land(ended, course.now)
+        if error is not None and RULES[error.kind].next == "window":
+            course.window_floor = max(course.window_floor or 0, flight.plan.window or 0)
+        if flight is self._winner or (self.verdict is None and not self.flights):
+            self.verdict = flight, ended
+        elif self._winner is not None:
+            self.do = self._show(self._winner)
+        elif self.verdict is None and error is not None and course.ends_the_call(error):
+            self.verdict = flight, ended
+            self.do = Cancel(self.flights[0].start.attempt)
+
+    def _show(self, flight: Flight) -> Commit | None:
+        """Decide what becomes of the winner's content, now that its first piece is there."""
+        course, mode = self._course, self._course.settings.mid_stream
+        course.unseen = mode != "error"
+        if mode == "unseen" or not course.call.stream:
+            return None
+        course.committed = flight.shown = True
+        course.final = course.final or mode == "error"
+        return Commit(flight.start.attempt)
+
+    def _begin(self, plan: TargetPlan, reason: AttemptReason) -> Start:
+        course, health = self._course, self._course.health
+        course.sent += 1
+        probe = health.is_probe(plan, course.now)
+        limits, own = self._limits(plan, probe=probe)
+        until = limits.first_content if plan.stream else max(limits.first_content, limits.whole)
+        permit = health.admit(plan, course.now, min(course.deadline, until) + _LEASE_GRACE)
+        how: Literal["fresh", "restart", "continue"] = "fresh"
+        if course.unseen:
+            how = "continue" if course.committed and course.settings.mid_stream == "continue" else "restart"
+        if probe and reason != "last_resort":
+            reason = "probe"
+        start = Start(course.sent, plan, limits, reason, how, health.paths.get(plan.key))
+        self.flights.append(Flight(course.call, health, start, permit, own))
+        return start
+
+    def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
+        """The attempt's limits, and the target's own limit for its first content in seconds."""
+        course = self._course
+        own = plan.first_content if plan.stream else plan.whole
+        if probe:
+            own = course.health.fair_chance(plan, own)
+        eligible = 1
+        for other in course.rest:
+            eligible += other is not plan and course.askable(other)
+            if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
+                break
+        limit = course.now + min(own, (course.deadline - course.now) / eligible)
+        return Limits(plan.connect, limit, plan.idle, limit, course.deadline), own
+
+    # --- a second attempt ---
+
+    def _hedge_at(self, reason: AttemptReason) -> float | None:
+        course, plan = self._course, self._lead
+        hedge = course.settings.hedge
+        if hedge is None or course.settings.effects or course.committed or reason in ("retry", "path", "last_resort"):
+            return None
+        after = hedge.after
+        if after is None:
+            usual = course.health.usual_first_content(plan)
+            after = max(_HEDGE_AFTER, plan.first_content / 2 if usual is None else usual)
+        return course.now + after
+
+    def _rival(self) -> TargetPlan | None:
+        """Choose who is asked beside the first, and take the token for it; None when nobody may be."""
+        course, lead = self._course, self._lead
+        if course.too_late or len(course.call.attempts) + len(self.flights) >= course.settings.max_attempts:
+            return None
+        for other in course.rest:
+            apart = other.credential != lead.credential and other.endpoint != lead.endpoint
+            if not apart or course.too_small(other) or course.health.obstacle(other, course.now) is not None:
+                continue
+            if course.health.is_probe(other, course.now):
+                continue
+            if not course.health.take_hedge(course.call.route):
+                return None
+            course.asked |= {lead.key, other.key}
+            course.health.earn(other)
+            return other
+        return None
