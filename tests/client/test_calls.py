@@ -588,3 +588,28 @@ def test_plain_text_cannot_show_a_restart_and_raises(vendors):
         with pytest.raises(StreamInterruptedError, match="began anew") as caught:
             list(stream.text_deltas())
     assert "from the first".startswith(caught.value.partial.strip())
+
+
+def test_explain_knows_what_a_request_can_need(vendors):
+    with Client(policy(vendors)) as client:
+        with pytest.raises(ConfigurationError, match="`visoin` is nothing that a request can need") as caught:
+            client.explain("chat", needs={"visoin"})
+    assert caught.value.hint == "did you mean `vision`?"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_two_streams_on_one_thread_keep_their_own_limits(vendors, wire: str):
+    """The second stream's limit passes while the first is read, whose own is far away."""
+    given = policy(vendors, wire, chain=["first:qwen-plus"], timeouts={"idle": 30.0}, retry={"attempts": 1})
+    given["routes"]["hasty"] = {"chain": ["second:qwen-plus"], "timeouts": {"idle": 0.2}, "retry": {"attempts": 1}}
+    vendors[0].pace = 0.4
+    vendors[1].fault = faults.stall(after=2)
+    with Client(given) as client, client.stream("chat", "Hi") as slow, client.stream("hasty", "Hi") as hasty:
+        assert next(slow)
+        assert next(hasty)
+        assert "".join(event.text for event in slow if isinstance(event, TextDelta))
+        begun = time.monotonic()
+        with pytest.raises(StreamInterruptedError):
+            list(hasty)
+        assert time.monotonic() - begun < 5.0
+        assert slow.completion.text == "from the first"

@@ -56,6 +56,14 @@ def test_a_policy_without_doubts_has_none(check: Callable[..., list[str]]) -> No
         ),
         (f"providers: {{groq: {{}}}}\n{TWO}", "note: p.yaml:1:13: no route uses `groq`"),
         (
+            "routes: {chat: {chain: [dashscope:qwen-plus, openai:gpt-5], mid_stream: continue}}",
+            "warning: p.yaml:1:73: no target after the first is known to go on with an answer",
+        ),
+        (
+            "routes: {chat: {chain: [openai:gpt-5, openai:gpt-5-mini], hedge: {after: 2s}}}",
+            "warning: p.yaml:1:59: all targets share one account: nobody can be asked beside the first",
+        ),
+        (
             "routes: {chat: {chain: [openai:gpt-5, local:any], deadline: 5s, timeouts: {first_content: 8s}}}",
             "warning: p.yaml:1:61: the deadline of 5s is shorter than `first_content`",
         ),

@@ -80,3 +80,28 @@ def test_what_cannot_be_a_request_id_is_none(stated: str):
 def test_any_headers_give_a_finite_wait_or_none(headers: dict[str, str]):
     wait = hints(headers).retry_after
     assert wait is None or (math.isfinite(wait) and wait >= 0)
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("12ms", 0.012),
+        ("1s", 1.0),
+        ("2m59.56s", 179.56),
+        ("6m0s", 360.0),
+        ("1h2m", 3720.0),
+        ("soon", None),
+        ("-1s", None),
+    ],
+)
+def test_without_a_wait_the_reset_of_what_is_used_up_counts(reset: str, seconds: float | None) -> None:
+    used_up = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    assert hints(used_up).retry_after == (seconds if seconds is None else pytest.approx(seconds))
+    assert hints({**used_up, "x-ratelimit-remaining-requests": "3"}).retry_after is None
+    assert hints({**used_up, "retry-after": "7"}).retry_after == 7.0
+
+
+def test_of_two_resets_the_later_counts() -> None:
+    headers = {f"x-ratelimit-remaining-{name}": "0" for name in ("requests", "tokens")}
+    headers |= {"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "5s"}
+    assert hints(headers).retry_after == 5.0

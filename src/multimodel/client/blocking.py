@@ -98,7 +98,7 @@ class Client:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
 
         :param needs: what the call would need, for instance ``{"tools", "vision"}``.
-        :raises ConfigurationError: unknown route.
+        :raises ConfigurationError: unknown route or need.
 
         >>> from multimodel.testing import FakeProvider
         >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 from weakref import WeakSet
 
 from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
+from ..config.routes import Need
 from ..drivers.base import now
 from ..engine.health import Health
 from ..errors import ConfigurationError
@@ -31,6 +32,7 @@ from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
 
 __all__ = ["Core", "PolicySource", "local_models"]
 
+_NEEDS = frozenset(get_args(Need))
 _SKIPS = {"open": "breaker", "gated": "gate", "full": "bulkhead"}
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
@@ -141,6 +143,9 @@ class Core:
     def explain(self, name: str, needs: frozenset[str]) -> Explanation:
         """Say what a call would do now."""
         name, route = self.route(name)
+        for need in needs - _NEEDS:
+            hint = did_you_mean(str(need), sorted(_NEEDS)) or f"known are {', '.join(sorted(_NEEDS))}"
+            raise ConfigurationError(f"`{str(need)[:100]}` is nothing that a request can need", hint=hint)
         targets = []
         for planned in self.chain(name):
             why = self.obstacle(planned, needs)

@@ -168,6 +168,12 @@ class _Check:
         if first is not None and route.deadline < first:
             message = f"the deadline of {format_duration(route.deadline)} is shorter than `first_content`"
             yield self.tell("warning", ("routes", name, "deadline"), message, "raise one, or lower the other")
+        if route.mid_stream == "continue" and not any(map(_goes_on, uses[1:])):
+            message = "no target after the first is known to go on with an answer: a broken stream ends with an error"
+            yield self.tell("warning", ("routes", name, "mid_stream"), message, "set `restart`, or add such a target")
+        if route.hedge is not None and len({use.target.provider for use in uses}) == 1:
+            message = "all targets share one account: nobody can be asked beside the first"
+            yield self.tell("warning", ("routes", name, "hedge"), message, "add a target of another provider", at_key=True)
 
     def off_entries(self) -> Iterator[Problem]:
         """What the entries of ``off`` leave of each route, and whether they name anything."""
@@ -205,3 +211,8 @@ class _Check:
             return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
         named = {config.operator for config in self.policy.providers.values() if config.operator}
         return named | {profile.operator for profile in profiles if profile.operator}
+
+
+def _goes_on(use: _Use) -> bool:
+    facts = use.profile.facts(use.target.model)
+    return facts is not None and "prefill" in facts.features

@@ -12,6 +12,11 @@ __all__ = ["Hints", "hints", "request_id"]
 _NUMBER = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}(?:[eE][+-]?[0-9]{1,4})?")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/+=-]{0,127}")
 _MAX_HEADER = 200
+_DURATION = re.compile(
+    r"(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,9})?)s)?(?:(?P<ms>[0-9]{1,9})ms)?"
+)
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LIMITED = ("requests", "tokens")
 _REQUEST_IDS = ("x-request-id", "request-id")
 
 
@@ -30,7 +35,9 @@ class Hints:
 def hints(headers: Mapping[str, str]) -> Hints:
     """Read ``retry-after-ms``, then ``retry-after`` (seconds, or a date compared with the answer's own ``date``).
 
-    What is negative, infinite, not a number or unreadable is ignored. Of several values the largest counts.
+    Where both are missing, ``x-ratelimit-reset-requests`` and ``-tokens`` of what is used up (``-remaining-… : 0``),
+    as OpenAI and Groq send them (``6m0s``, ``12ms``; https://console.groq.com/docs/rate-limits, 2026-11-24). What is
+    negative, infinite, not a number or unreadable is ignored. Of several values the largest counts.
     """
     milliseconds = _longest(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -40,6 +47,8 @@ def hints(headers: Mapping[str, str]) -> Hints:
         after = _longest(text)
         if after is None and text:
             after = _until(text, headers.get("date"))
+        if after is None and not text:
+            after = _reset(headers)
     should = {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
     return Hints(after, should)
 
@@ -72,3 +81,18 @@ def _until(text: str, date: str | None) -> float | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return seconds if seconds >= 0 else None
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """Seconds until what is used up is there again."""
+    used_up = [name for name in _LIMITED if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
+    resets = [headers.get(f"x-ratelimit-reset-{name}", "").strip() for name in used_up]
+    found = [_DURATION.fullmatch(text) for text in resets if text]
+    return max(
+        (
+            sum(float(amount) * _UNITS[unit] for unit, amount in match.groupdict().items() if amount)
+            for match in found
+            if match is not None
+        ),
+        default=None,
+    )
