@@ -613,3 +613,29 @@ def test_two_streams_on_one_thread_keep_their_own_limits(vendors, wire: str):
             list(hasty)
         assert time.monotonic() - begun < 5.0
         assert slow.completion.text == "from the first"
+
+
+@faults.fault
+def one_and_a_half(answer):
+    """Send the answer and the beginning of another one; the rest of that a moment later."""
+    whole = b"".join(answer.script())
+    yield whole + whole[:40]
+    yield 0.2
+    yield whole[40:]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("fault", [one_and_a_half(), faults.unasked_answer("Nobody asked.")], ids=str)
+def test_nobody_gets_an_answer_that_was_left_on_the_connection(vendors, wire: str, fault):
+    vendors[0].answer = lambda request: request.text
+    given = policy(vendors, wire, chain=["first:qwen-plus"])
+    vendors[0].script([fault])
+    with Client(given) as client:
+        assert [client.complete("chat", text).text for text in ("one", "two", "three")] == ["one", "two", "three"]
+    vendors[0].script([fault])
+
+    async def main() -> list[str]:
+        async with AsyncClient(given) as client:
+            return [(await client.complete("chat", text)).text for text in ("one", "two", "three")]
+
+    assert asyncio.run(main()) == ["one", "two", "three"]

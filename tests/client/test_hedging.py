@@ -199,3 +199,11 @@ def test_leaving_early_closes_both(vendors):
     assert time.monotonic() - begun < 3.0
     for vendor in vendors:
         assert vendor.wait_until(lambda vendor=vendor: vendor.connections.open == 0)
+
+
+def test_a_loser_that_is_still_connecting_is_not_waited_for(vendors, ask):
+    vendors[0].fault = faults.unanswered()
+    begun = time.monotonic()
+    answer = ask(policy(vendors, timeouts={"connect": 5.0}))
+    assert time.monotonic() - begun < 1.5
+    assert outcomes(answer.report) == [("first", "first", "lost"), ("second", "hedge", "ok")]

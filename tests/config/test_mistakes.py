@@ -137,6 +137,7 @@ def test_a_wrong_setting_of_a_route_is_told_at_its_place(mistakes: Mistakes, set
         ("azure: {}", "p.yaml:2:3: `azure` has no endpoint of its own\nhint: set `base_url:`"),
         ("openai: {threads: 2}", "p.yaml:2:12: `threads` is a setting of local weights"),
         ("local: {proxy: 'http://p:1'}", "p.yaml:2:11: `proxy` is a setting of HTTP vendors"),
+        ("local: {ca_file: ca.pem}", "p.yaml:2:11: `ca_file` is a setting of HTTP vendors"),
         ("local: {base_url: 'https://x.example'}", "local weights have no `base_url`"),
         ("openai: {options: {a: 1}}", "`openai` has no further options"),
         ("openai: {operator: Open AI}", "`Open AI` is not allowed here"),

@@ -60,3 +60,18 @@ def test_a_minute_without_a_refusal_and_the_limit_is_forgotten():
     assert bulkhead.full(60.9, None)
     assert not bulkhead.full(61.0, None)
     assert bulkhead.limit is None
+
+
+def test_an_attempt_begun_at_the_instant_of_the_cut_was_begun_under_the_old_limit():
+    bulkhead = busy(10)
+    bulkhead.refused(1.0, begun=0.5)
+    bulkhead.refused(2.0, begun=1.0)
+    assert bulkhead.limit == 7
+
+
+def test_what_is_still_under_way_from_before_does_not_raise_the_limit():
+    bulkhead = busy(100)
+    bulkhead.refused(1.0, begun=0.5)
+    assert bulkhead.limit == 70
+    bulkhead.refused(2.0, begun=1.5)  # ninety-nine of the hundred are still there
+    assert bulkhead.limit == 49

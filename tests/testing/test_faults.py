@@ -44,15 +44,17 @@ def faulty(vendor: FaultyVendor, wire: str = "openai") -> list[bytes]:
     return [_same(event) for event in ask(vendor, wire, stream=True, stream_options={"include_usage": True}).events]
 
 
-@pytest.mark.parametrize("name", sorted(set(faults.__all__) - {"Fault", "fault", "refuse", "unanswered", "deaf"}))
+OF_SOCKETS = {"deaf", "refuse", "tls_expired", "tls_missing", "tls_untrusted", "tls_wrong_host", "unanswered"}
+NEEDED = {"body": ("{}",), "finish_reason": ("length",), "refusal": ("rate_limited",), "status": (418,)}
+"""Arguments of the faults that need some."""
+
+
+@pytest.mark.parametrize("name", sorted(set(faults.__all__) - {"Fault", "fault"} - OF_SOCKETS))
 @everywhere
 @pytest.mark.parametrize("stream", [False, True])
 def test_after_each_fault_a_healthy_request_is_answered(vendor: FaultyVendor, name: str, wire: str, stream: bool):
     small = {"gzip_bomb": {"size": 1_000_000}, "long_line": {"size": 100_000}, "tiny_events": {"count": 1000}}
-    if name == "refusal":
-        fault = faults.refusal("rate_limited")
-    else:
-        fault = getattr(faults, name)(*((418,) if name == "status" else ()), **small.get(name, {}))
+    fault = getattr(faults, name)(*NEEDED.get(name, ()), **small.get(name, {}))
     vendor.script([fault])
     with connect(vendor) as connection:
         connection.settimeout(0.03)
@@ -114,6 +116,14 @@ def test_slow_headers_come_byte_by_byte(vendor: FaultyVendor):
         connection.sendall(request())
         assert [connection.recv(100) for _ in range(4)] == [b"H", b"T", b"T", b"P"]
     assert b"one two" in ask(vendor).body
+
+
+def test_half_of_the_headers_is_followed_by_the_end_or_by_nothing(vendor: FaultyVendor):
+    vendor.script([faults.partial_headers(), faults.partial_headers(hang=True)])
+    for end in ("eof", "silence"):
+        seen = ask(vendor, patience=SILENCE)
+        assert (seen.data[:8], seen.end) == (b"HTTP/1.1", end)
+        assert b"\r\n\r\n" not in seen.data
 
 
 def test_endless_headers_never_end(vendor: FaultyVendor):
@@ -217,6 +227,26 @@ def test_a_framed_refusal_is_an_event_labelled_as_json(vendor: FaultyVendor):
     assert seen.body.startswith(b"id:1\nevent:error\n:HTTP_STATUS/400\ndata:{")
 
 
+def test_a_body_is_sent_as_it_stands(vendor: FaultyVendor):
+    vendor.fault = faults.body('{"choices": []}', 203, "text/json")
+    seen = ask(vendor, stream=True)
+    assert (seen.status, seen.body) == (203, b'{"choices": []}')
+    assert b"content-type: text/json" in seen.head
+
+
+def test_a_refusal_is_cut_stalls_or_never_ends(vendor: FaultyVendor):
+    vendor.script([faults.cut_refusal(), faults.cut_refusal(429, hang=True), faults.endless_refusal(503)])
+    for status, end in ((500, "eof"), (429, "silence")):
+        seen = ask(vendor, "dashscope", stream=True, patience=SILENCE)
+        assert (seen.status, seen.end, seen.body[:2]) == (status, end, b'{"')
+        with pytest.raises(ValueError, match=r"."):
+            json.loads(seen.body)
+    with connect(vendor) as connection:
+        connection.sendall(request())
+        seen = read(connection, limit=500_000)
+    assert (seen.status, seen.end) == (503, "limit")
+
+
 def test_pages_emptiness_and_wrong_labels(vendor: FaultyVendor):
     vendor.script([faults.html(), faults.html(502), faults.empty(), faults.wrong_content_type()])
     page, proxy, nothing, mislabelled = (ask(vendor, stream=True) for _ in range(4))
@@ -243,6 +273,49 @@ def test_a_wrong_content_length_is_too_long_or_too_short(vendor: FaultyVendor):
     assert (long.end, json.loads(long.body)["object"]) == ("eof", "chat.completion")
     announced = int(short.head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
     assert announced == len(short.body) - 10
+
+
+# --- how it is put into HTTP
+
+
+def test_old_http_ends_with_the_connection(vendor: FaultyVendor):
+    vendor.fault = faults.old_http()
+    seen = ask(vendor, stream=True)
+    assert (seen.data[:13], seen.end, seen.events[-1]) == (b"HTTP/1.0 200 ", "eof", b"data: [DONE]")
+    assert b"content-length" not in seen.head
+    assert b"transfer-encoding" not in seen.head
+
+
+def test_a_connection_is_closed_behind_the_answer(vendor: FaultyVendor):
+    vendor.fault = faults.close_after_answer()
+    with connect(vendor) as connection:
+        connection.sendall(request())
+        seen = read(connection)
+        assert (seen.end, connection.recv(1)) == ("whole", b"")
+    assert b"connection: close" not in seen.head
+
+
+def test_a_second_answer_comes_that_nobody_asked_for(vendor: FaultyVendor):
+    vendor.fault = faults.unasked_answer("Surprise.")
+    with connect(vendor) as connection:
+        connection.sendall(request())
+        data = b""
+        while b"Surprise." not in data:
+            data += connection.recv(65536)
+    assert data.count(b"HTTP/1.1 200 OK") == 2
+    assert len(vendor.log) == 1
+
+
+@everywhere
+def test_a_chunk_has_no_size(vendor: FaultyVendor, wire: str):
+    vendor.fault = faults.broken_chunk(after=2)
+    data = ask(vendor, wire, stream=True).data
+    assert data.endswith(b"\n\n\r\nnot-a-size\r\n0\r\n\r\n")
+
+
+def test_two_lengths_are_announced(vendor: FaultyVendor):
+    vendor.fault = faults.two_lengths()
+    assert ask(vendor).head.count(b"content-length: ") == 2
 
 
 # --- inside the answer
@@ -320,6 +393,42 @@ def test_one_event_is_malformed_and_the_others_are_right(vendor: FaultyVendor, w
     assert [number for number, event in enumerate(seen) if event != right[number]] == [2]
     with pytest.raises(ValueError, match=r"."):
         json.loads(seen[2].partition(b"data:")[2])
+
+
+@everywhere
+def test_comments_come_between_the_events_and_change_none(vendor: FaultyVendor, wire: str):
+    vendor.fault = faults.commented("hold on")
+    seen, right = faulty(vendor, wire), healthy(vendor, wire)
+    assert seen[::2] == [b": hold on"] * len(right)
+    assert seen[1::2] == right
+
+
+@everywhere
+def test_events_come_without_blank_lines(vendor: FaultyVendor, wire: str):
+    vendor.fault = faults.unseparated()
+    body = ask(vendor, wire, stream=True).body
+    assert b"\n\n" not in body
+    assert body.count(b"\ndata:") + body.startswith(b"data:") == len(ask_healthy(vendor, wire))
+
+
+@everywhere
+def test_one_event_is_no_utf8(vendor: FaultyVendor, wire: str):
+    vendor.fault = faults.not_utf8(at=1)
+    bad = []
+    for number, event in enumerate(ask(vendor, wire, stream=True).events):
+        try:
+            event.decode()
+        except UnicodeDecodeError:
+            bad.append(number)
+    assert bad == [1]
+
+
+@everywhere
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_finish_reason_is_dictated(vendor: FaultyVendor, wire: str, stream: bool):
+    vendor.fault = faults.finish_reason("bored")
+    body = ask(vendor, wire, stream=stream).body
+    assert (body.count(b'"bored"'), b'"stop"' in body) == (1, False)
 
 
 @everywhere

@@ -71,15 +71,13 @@ class Running:
 
     @contextmanager
     def read(self) -> Iterator[None]:
-        """Know whether the answer is being read, and whether its reader gave it up."""
+        """Know whether the answer is being read, and whether its reader gave it up: an end of the call goes before that."""
         self.reading = True
         try:
             yield
-        except GeneratorExit:
-            self.given_up = True
-            raise
         finally:
             self.reading = False
+            self.given_up = True
 
     def check(self, driver: Driver) -> None:
         """Log how the call ended, and raise its error if it has one."""
@@ -98,7 +96,7 @@ class Running:
         if end is None or end.plan is None or finished is None:
             raise RuntimeError("the call has not ended with an answer")
         said = self.transcript
-        return Completion.model_construct(
+        return Completion(
             text=said.text,
             reasoning=said.reasoning,
             tool_calls=said.tool_calls,

@@ -87,6 +87,7 @@ class Stream(_Answer):
 
     def close(self) -> None:
         """Give the answer up; the connection is closed at once."""
+        self._running.given_up = True
         self._events.close()
 
     def __enter__(self) -> Self:
@@ -143,6 +144,7 @@ class AsyncStream(_Answer):
 
     async def aclose(self) -> None:
         """Give the answer up; the connection is closed at once."""
+        self._running.given_up = True
         await self._events.aclose()
 
     async def __aenter__(self) -> Self:

@@ -26,7 +26,7 @@ __all__ = ["HTTP_ONLY", "LOCAL_ONLY", "Place", "ProviderConfig", "key_of", "plac
 
 LOCAL_ONLY = ("archive", "threads", "max_rows", "queue", "cache", "device", "dtype")
 """Settings of local weights."""
-HTTP_ONLY = ("proxy", "headers")
+HTTP_ONLY = ("proxy", "headers", "ca_file")
 """Settings of vendors reached over HTTP."""
 
 _OURS = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
@@ -110,6 +110,7 @@ class ProviderConfig(Settings):
     :ivar operator: who runs ``base_url``; None is the profile's operator.
     :ivar proxy: the proxy to go through; it may hold a password. The environment's own is not used.
     :ivar headers: sent with every request.
+    :ivar ca_file: certificates to trust besides the system's, in PEM, as for an endpoint inside a company.
     :ivar archive: local weights: the folder that holds a folder for each model.
     :ivar threads: local weights: threads of a forward pass.
     :ivar max_rows: local weights: requests that are computed together.
@@ -129,6 +130,7 @@ class ProviderConfig(Settings):
     operator: Slug | None = None
     proxy: Proxy | None = None
     headers: dict[HeaderName, Secret] = Field(default_factory=dict)
+    ca_file: Filename | None = None
     archive: Filename | None = None
     threads: Count | None = None
     max_rows: Count | None = None
@@ -144,6 +146,8 @@ class ProviderConfig(Settings):
         own = {name: getattr(self, name) for name in LOCAL_ONLY if getattr(self, name) is not None}
         if self.proxy is not None:
             own["proxy"] = self.proxy.reveal()
+        if self.ca_file is not None:
+            own["ca_file"] = self.ca_file
         if self.headers:
             own["headers"] = {name: value.reveal() for name, value in self.headers.items()}
         return {**self.options, **own}

@@ -64,8 +64,7 @@ class SimulatedDriver:
             instant, _, subject, token, what = heappop(due)
             if subject.token != token:
                 continue  # something else came first
-            if instant > clock.now:
-                clock.now = instant
+            clock.now = max(clock.now, instant)
             subject.occurs(what)
 
     def plan(self, instant: float, subject: Any, token: int, what: Any) -> None:

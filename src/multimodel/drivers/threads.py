@@ -20,7 +20,7 @@ __all__ = ["Over", "Threads"]
 Over: TypeAlias = tuple[MultimodelError | None, Finished | None]
 """How an attempt ended: its error, or its terminal event."""
 
-_PATIENCE = 1.0  # seconds for a thread to close what it has open
+_PATIENCE = 0.25  # seconds for a thread to close what it has open; one that is still connecting sends nothing any more
 
 
 class _Port(Protocol):
@@ -115,8 +115,9 @@ class Threads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for _, given_up in self._threads.values():
+        left = [self._threads[number] for number in self.flying]
+        for _, given_up in left:
             given_up.set()
         limit = now() + _PATIENCE
-        for thread, _ in self._threads.values():
+        for thread, _ in left:
             thread.join(max(0.0, limit - now()))

@@ -11,13 +11,14 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx2
-from typing_extensions import override
+import httpcore2
 
 from ..types import AnswerEvent, Attempt
-from ..wire import Dialect, codec_for
-from .base import Key, ProviderSetup
+from ..wire import Dialect, WireRequest, codec_for
+from .base import ProviderSetup
 from .http_exchange import Exchange
 from .http_limits import async_pool, blocking_pool
 
@@ -34,12 +35,14 @@ class HttpProvider:
         self._codec = codec_for(setup.wire)
         self._base = setup.base_url.rstrip("/")
         self._dialects: dict[str, Dialect] = {}
-        self._auth = _Bearer(setup.key) if setup.key is not None else None
+        own = {name.lower(): value for name, value in setup.options.get("headers", {}).items()}
         self._headers = {
+            "host": urlsplit(self._base).netloc,
             "user-agent": "multimodel",
             "accept-encoding": "identity",
-            **setup.options.get("headers", {}),
+            **own,
         }
+        self._urls: dict[str, httpcore2.URL] = {}
         self._pools = _Pools()
 
     def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
@@ -47,17 +50,16 @@ class HttpProvider:
         exchange, request = self._exchange(attempt)
         return self._stream(exchange, request)
 
-    def _stream(self, exchange: Exchange, request: httpx2.Request) -> Generator[AnswerEvent, None, None]:
+    def _stream(self, exchange: Exchange, request: httpcore2.Request) -> Generator[AnswerEvent, None, None]:
         with exchange:
-            response = self._blocking().send(request, stream=True)
+            response = self._blocking().handle_request(request)
         try:
-            exchange.head(response.status_code, response.headers)
-            chunks = response.iter_raw()
-            while not exchange.over:
-                chunk = None
-                with exchange:
-                    chunk = next(chunks, None)
-                yield from exchange.feed(chunk)
+            exchange.head(response.status, _headers(response))
+            with exchange:
+                for chunk in response.iter_stream():
+                    yield from exchange.feed(chunk)
+            with exchange:
+                yield from exchange.end()
         finally:
             response.close()
 
@@ -66,17 +68,17 @@ class HttpProvider:
         exchange, request = self._exchange(attempt)
         return self._astream(exchange, request)
 
-    async def _astream(self, exchange: Exchange, request: httpx2.Request) -> AsyncGenerator[AnswerEvent, None]:
+    async def _astream(self, exchange: Exchange, request: httpcore2.Request) -> AsyncGenerator[AnswerEvent, None]:
         with exchange:
-            response = await self._async().send(request, stream=True)
+            response = await self._async().handle_async_request(request)
         try:
-            exchange.head(response.status_code, response.headers)
-            chunks = response.aiter_raw()
-            while not exchange.over:
-                chunk = None
-                with exchange:
-                    chunk = await anext(chunks, None)
-                for event in exchange.feed(chunk):
+            exchange.head(response.status, _headers(response))
+            with exchange:
+                async for chunk in response.aiter_stream():
+                    for event in exchange.feed(chunk):
+                        yield event
+            with exchange:
+                for event in exchange.end():
                     yield event
         finally:
             await response.aclose()
@@ -89,11 +91,11 @@ class HttpProvider:
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
-        client = self._current().by_loop.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        pool = self._current().by_loop.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.aclose()
 
-    def _exchange(self, attempt: Attempt) -> tuple[Exchange, httpx2.Request]:
+    def _exchange(self, attempt: Attempt) -> tuple[Exchange, httpcore2.Request]:
         dialect = self._dialects.get(attempt.model)
         if dialect is None:
             dialect = self._dialects[attempt.model] = self._setup.profile.dialect(attempt.model)
@@ -104,33 +106,44 @@ class HttpProvider:
         sent = self._codec.encode(attempt.request, attempt.model, dialect, stream=attempt.stream, path=attempt.path)
         for note in sent.notes:
             attempt.note(note)
-        connect = attempt.limits.connect
-        request = httpx2.Request(
+        return Exchange(self._codec, dialect, attempt), self._request(sent, attempt.limits.connect)
+
+    def _request(self, sent: WireRequest, connect: float) -> httpcore2.Request:
+        """Write the request. The one place in which a key is revealed."""
+        url = self._urls.get(sent.path)
+        if url is None:
+            url = self._urls[sent.path] = httpcore2.URL(self._base + sent.path)
+        headers = {**self._headers, **sent.headers, "content-length": str(len(sent.body))}
+        if self._setup.key is not None:
+            headers["authorization"] = f"Bearer {self._setup.key.reveal()}"
+        return httpcore2.Request(
             "POST",
-            self._base + sent.path,
-            headers={**self._headers, **sent.headers},
+            url,
+            headers=headers,
             content=sent.body,
             extensions={"timeout": {"connect": connect, "pool": connect, "read": None, "write": None}},
         )
-        return Exchange(self._codec, dialect, attempt), request
 
-    def _blocking(self) -> httpx2.Client:
+    def _blocking(self) -> httpcore2.ConnectionPool:
         pools = self._current()
         if not pools.blocking:
-            transport = blocking_pool(self._base, self._setup.options.get("proxy"))
-            pools.blocking.append(httpx2.Client(transport=transport, auth=self._auth, trust_env=False))
+            pools.blocking.append(blocking_pool(self._base, *self._network()))
         return pools.blocking[0]  # threads that came at the same time all take the first, and all are closed
 
-    def _async(self) -> httpx2.AsyncClient:
+    def _async(self) -> httpcore2.AsyncConnectionPool:
         pools = self._current()
         loop = asyncio.get_running_loop()
-        client = pools.by_loop.get(loop)
-        if client is None:
+        pool = pools.by_loop.get(loop)
+        if pool is None:
             for ended in [known for known in list(pools.by_loop) if known.is_closed()]:
                 pools.by_loop.pop(ended, None)  # its connections can only be dropped
-            transport = async_pool(self._base, self._setup.options.get("proxy"))
-            client = pools.by_loop[loop] = httpx2.AsyncClient(transport=transport, auth=self._auth, trust_env=False)
-        return client
+            pool = pools.by_loop[loop] = async_pool(self._base, *self._network())
+        return pool
+
+    def _network(self) -> tuple[str | None, Path | None]:
+        """The proxy, and the certificates that are trusted besides the system's."""
+        options = self._setup.options
+        return options.get("proxy"), options.get("ca_file")
 
     def _current(self) -> _Pools:
         """This process's pools. Those of a parent are kept but never used or closed: its connections are not ours."""
@@ -145,20 +158,17 @@ class _Pools:
     """The connections of one process: one pool for threads, one for each event loop."""
 
     pid: int = field(default_factory=os.getpid)
-    blocking: list[httpx2.Client] = field(default_factory=list)
-    by_loop: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient] = field(default_factory=dict)
+    blocking: list[httpcore2.ConnectionPool] = field(default_factory=list)
+    by_loop: dict[asyncio.AbstractEventLoop, httpcore2.AsyncConnectionPool] = field(default_factory=dict)
 
 
 _orphans: list[_Pools] = []
 
 
-class _Bearer(httpx2.Auth):
-    """The one place in which a key is revealed."""
-
-    def __init__(self, key: Key) -> None:
-        self._key = key
-
-    @override
-    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        request.headers["authorization"] = f"Bearer {self._key.reveal()}"
-        yield request
+def _headers(response: httpcore2.Response) -> dict[str, str]:
+    """Return the headers by lower-case names; what comes twice is joined, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for raw, value in response.headers:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers

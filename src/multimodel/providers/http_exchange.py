@@ -6,6 +6,7 @@ connection can be used again.
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -16,6 +17,7 @@ import httpcore2
 from ..errors import CallError, Kind, error_for
 from ..types import AnswerEvent, Attempt
 from ..wire import Codec, Decoder, Dialect
+from ..wire.hints import request_id
 from .http_limits import WIRE, Wire
 
 __all__ = ["Exchange"]
@@ -25,6 +27,7 @@ _ERROR_BODY = 64 * 1024
 _REFUSAL = 1.0  # seconds for the body of a refusal: its status is known
 _AFTER_TERMINAL = 0.25
 _AFTER_DONE = 0.05
+_LEFT_OVER = "the connection held something that nobody had asked for"
 
 
 class Exchange:
@@ -43,9 +46,17 @@ class Exchange:
         self._content = False
         self._terminal = False
         self._draining = False
+        self._status: int | None = None
+        self._request_id: str | None = None
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the status and the headers."""
+        """Take the status and the headers.
+
+        :raises ConnectionFailedError: they had come before the request was sent, so they answer another one.
+        """
+        if not self._wire.received:
+            raise error_for("connection.maybe_sent", _LEFT_OVER)
+        self._status, self._request_id = status, request_id(headers)
         if status != _OK:
             self._decoder = _Refusal(self._codec, status, headers, self._dialect)
             self._wire.limit = min(self._wire.limit, self._now() + _REFUSAL)
@@ -89,15 +100,26 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, CallError):
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, CallError):
+            self._complete(error)
             return False
         failure = self._failure(error)
         if failure is None:
             return False
+        self._complete(failure)
         decoder = self._decoder
         if self._draining or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal):
             return True  # the answer, or the refusal, is known: what breaks afterwards changes nothing
         raise failure from None
+
+    def _complete(self, failure: CallError) -> None:
+        """Say what the headers said, where the failure does not know better."""
+        if failure.status is None:
+            failure.status = self._status
+        if failure.request_id is None:
+            failure.request_id = self._request_id
 
     def _failure(self, error: Exception) -> CallError | None:  # noqa: PLR0911  # one row a kind
         """What a failure of the network means; None for a bug."""
@@ -108,6 +130,8 @@ class Exchange:
                 return error_for("timeout.connect", "no connection in time")
             case httpcore2.ReadTimeout() | httpcore2.WriteTimeout():
                 return self._late()
+            case httpcore2.ConnectError() if _full(error):
+                return error_for("local_overload", "this process may not open another socket")
             case httpcore2.ConnectError() if _tls(error):
                 return error_for("connection.tls", "the vendor's certificate or TLS handshake was not accepted")
             case httpcore2.ConnectError() | httpcore2.ProxyError():
@@ -130,11 +154,14 @@ class Exchange:
     def _broken(self, error: Exception) -> CallError:
         if self._decoder is not None:
             return error_for("truncated_stream", "the connection broke in the middle of the answer")
-        if self._wire.received:
-            if isinstance(error, httpcore2.ProtocolError):
+        wire = self._wire
+        if isinstance(error, httpcore2.ProtocolError) and not wire.ended:
+            if wire.connected:
                 return error_for("invalid_response", "the answer is not HTTP")
+            return error_for("connection.maybe_sent", _LEFT_OVER)
+        if wire.received:
             return error_for("connection.maybe_sent", f"the connection broke: {_reason(error)}")
-        kind: Kind = "connection.maybe_sent" if self._wire.connected else "connection.stale"
+        kind: Kind = "connection.maybe_sent" if wire.connected else "connection.stale"
         return error_for(kind, "the connection was closed before any answer came")
 
 
@@ -162,6 +189,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+def _full(error: Exception) -> bool:
+    return any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in _causes(error))
 
 
 def _tls(error: Exception) -> bool:

@@ -11,19 +11,25 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from ipaddress import ip_address
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import httpcore2
 from typing_extensions import override
 
+from ..errors import ConfigurationError
 from ..types import Limits
 
 __all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
 
-_CONNECTIONS = 1000
+_CONNECTIONS: int | None = None  # how many attempts are under way is for the policy to say
 _IDLE_CONNECTIONS = 100
 _KEEPALIVE = 20.0
 _SLICE = 64 * 1024
+_HTTP = b"HTTP/1."
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
 
 
@@ -33,6 +39,7 @@ class Wire:
     :ivar limit: the instant until which it may wait.
     :ivar connected: whether it opened a connection of its own; name look-up, TCP and TLS share one limit.
     :ivar received: bytes that came.
+    :ivar ended: whether the other side has closed.
     """
 
     __slots__ = (
@@ -43,6 +50,7 @@ class Wire:
         "_now",
         "_pause",
         "connected",
+        "ended",
         "limit",
         "received",
     )
@@ -64,6 +72,20 @@ class Wire:
         self._pause: float | None = None
         self.connected = False
         self.received = 0
+        self.ended = False
+
+    def took(self, data: bytes) -> bytes:
+        """Count what was read; nothing is the end.
+
+        :raises httpcore2.RemoteProtocolError: the first bytes after a request begin no answer: they belong to what was
+            left of another one.
+        """
+        first = not self.received
+        self.received += len(data)
+        self.ended = not data
+        if first and not _HTTP.startswith(data[: len(_HTTP)]):
+            raise httpcore2.RemoteProtocolError("the first bytes begin no answer")
+        return data
 
     @property
     def watched(self) -> bool:
@@ -110,9 +132,7 @@ class _Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         wire = self._wire
         left = wire.left(timeout, httpcore2.ReadTimeout)
-        data = self._inner.read(max_bytes, left) if not wire.watched else self._watch(max_bytes, timeout, wire)
-        wire.received += len(data)
-        return data
+        return wire.took(self._watch(max_bytes, timeout, wire) if wire.watched else self._inner.read(max_bytes, left))
 
     def _watch(self, max_bytes: int, timeout: float | None, wire: Wire) -> bytes:
         """Read as somebody whom another thread may tell to stop."""
@@ -162,7 +182,9 @@ class _Backend(httpcore2.NetworkBackend):
         wire = WIRE.get()
         wire.begin_to_connect()
         failed: Exception = httpcore2.ConnectError("the name has no address")
-        for address in _addresses(host, port):  # the socket module would give each address the whole time
+        for address in _addresses(
+            host, port, wire.left_to_connect()
+        ):  # the socket module would give each address the whole time
             try:
                 left = wire.left_to_connect()
                 return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options), wire)
@@ -171,13 +193,35 @@ class _Backend(httpcore2.NetworkBackend):
         raise failed
 
 
-def _addresses(host: str, port: int) -> list[str]:
-    """Look a name up. The system gives this no limit of ours."""
+def _addresses(host: str, port: int, left: float) -> list[str]:
+    """Look a name up. The system gives this no limit, so it happens on a thread that may be left behind."""
+    found: SimpleQueue[list[Any] | OSError] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.put(error if isinstance(error, OSError) else OSError(0, "no host name"))
+
+    if _is_address(host):
+        look_up()
+    else:
+        Thread(target=look_up, name="multimodel-look-up", daemon=True).start()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore2.ConnectError(error) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        answer = found.get(timeout=left)
+    except Empty:
+        raise httpcore2.ConnectTimeout from None
+    if isinstance(answer, OSError):
+        raise httpcore2.ConnectError(answer) from answer
+    return list(dict.fromkeys(str(entry[4][0]) for entry in answer))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _AsyncStream(httpcore2.AsyncNetworkStream):
@@ -188,9 +232,7 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
     @override
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         wire = self._wire
-        data = await self._inner.read(max_bytes, wire.left(timeout, httpcore2.ReadTimeout))
-        wire.received += len(data)
-        return data
+        return wire.took(await self._inner.read(max_bytes, wire.left(timeout, httpcore2.ReadTimeout)))
 
     @override
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -233,7 +275,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options), wire)
 
 
-def _settings(base_url: str) -> dict[str, Any]:
+def _settings(base_url: str, ca_file: Path | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "max_connections": _CONNECTIONS,
         "max_keepalive_connections": _IDLE_CONNECTIONS,
@@ -242,21 +284,34 @@ def _settings(base_url: str) -> dict[str, Any]:
     if base_url.startswith("https:"):
         from httpx2 import create_ssl_context
 
-        settings["ssl_context"] = create_ssl_context(trust_env=False)
+        context = settings["ssl_context"] = create_ssl_context(trust_env=False)
+        if ca_file is not None:
+            try:
+                context.load_verify_locations(ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise ConfigurationError(
+                    f"`ca_file` {ca_file}: {error.strerror or 'it holds no certificate'}",
+                    hint="name a file with certificates in PEM",
+                ) from error
     return settings
 
 
-def blocking_pool(base_url: str, proxy: str | None) -> httpcore2.ConnectionPool:
-    """Return a pool for callers' threads. ``proxy`` is an http(s) URL or None; the environment is not read."""
-    settings = {**_settings(base_url), "network_backend": _Backend()}
+def blocking_pool(base_url: str, proxy: str | None, ca_file: Path | None) -> httpcore2.ConnectionPool:
+    """Return a pool for callers' threads. The environment is not read.
+
+    :param proxy: an http(s) URL or None.
+    :param ca_file: certificates to trust besides the system's.
+    :raises ConfigurationError: ``ca_file`` holds none.
+    """
+    settings = {**_settings(base_url, ca_file), "network_backend": _Backend()}
     if proxy is None:
         return httpcore2.ConnectionPool(**settings)
     return httpcore2.HTTPProxy(proxy_url=proxy, **settings)
 
 
-def async_pool(base_url: str, proxy: str | None) -> httpcore2.AsyncConnectionPool:
+def async_pool(base_url: str, proxy: str | None, ca_file: Path | None) -> httpcore2.AsyncConnectionPool:
     """Return a pool for one event loop."""
-    settings = {**_settings(base_url), "network_backend": _AsyncBackend()}
+    settings = {**_settings(base_url, ca_file), "network_backend": _AsyncBackend()}
     if proxy is None:
         return httpcore2.AsyncConnectionPool(**settings)
     return httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings)

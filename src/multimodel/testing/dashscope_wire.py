@@ -50,13 +50,13 @@ class DashScopeWire:
 
     def refuse(self, request: VendorRequest, refusal: Refusal) -> Answer:
         """Return the answer that refuses a request."""
-        headers = [("x-request-id", _request_id(request)), *refusal.headers]
-        event = Event("whole", flat_body(refusal, request.model, _request_id(request)))
+        headers = [("x-request-id", request.request_id), *refusal.headers]
+        event = Event("whole", flat_body(refusal, request.model, request.request_id))
         return Answer(self, request, [event], status=refusal.status, headers=headers)
 
     def error_event(self, request: VendorRequest, refusal: Refusal) -> Event:
         """Return an error inside a stream."""
-        return Event("error", flat_body(refusal, request.model, _request_id(request)), status=refusal.status)
+        return Event("error", flat_body(refusal, request.model, request.request_id), status=refusal.status)
 
     def text_event(self, request: VendorRequest, text: str) -> Event:
         """Return one more piece of text."""
@@ -88,12 +88,10 @@ class DashScopeWire:
         rows = [{"text_index": index, "embedding": vector(str(text), size)} for index, text in enumerate(texts)]
         tokens = sum(len(str(text).split()) for text in texts)
         usage = {"total_tokens": tokens}
-        return self._whole(
-            request, {"output": {"embeddings": rows}, "usage": usage, "request_id": _request_id(request)}
-        )
+        return self._whole(request, {"output": {"embeddings": rows}, "usage": usage, "request_id": request.request_id})
 
     def _whole(self, request: VendorRequest, data: dict[str, Any]) -> Answer:
-        return Answer(self, request, [Event("whole", data)], headers=[("x-request-id", _request_id(request))])
+        return Answer(self, request, [Event("whole", data)], headers=[("x-request-id", request.request_id)])
 
     def _stream(self, request: VendorRequest, events: list[Event], house: House) -> Answer:
         answer = self._whole(request, {})
@@ -167,7 +165,7 @@ class _Draft:
             output = {"text": text, "finish_reason": finish, "choices": None}
         else:
             output = {"choices": [{"finish_reason": finish, "message": message}]}
-        data = {"output": output, "usage": self._counted(), "request_id": _request_id(self._request)}
+        data = {"output": output, "usage": self._counted(), "request_id": self._request.request_id}
         return Event(kind, data, call=0 if call is None else call[0])
 
     def _call(self, index: int, call: ToolCall, piece: str) -> dict[str, Any]:
@@ -201,7 +199,3 @@ def _tool_call(index: int, call: ToolCall, arguments: str) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call.name, "arguments": arguments},
     }
-
-
-def _request_id(request: VendorRequest) -> str:
-    return f"00000000-0000-4000-8000-{request.index:012d}"

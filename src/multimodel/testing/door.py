@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-__all__ = ["Door", "DoorState"]
+__all__ = ["TLS_STATES", "Door", "DoorState"]
 
-DoorState = Literal["open", "refused", "unanswered", "deaf"]
-"""``open`` accepts and reads, ``refused`` answers SYN by RST, ``unanswered`` never answers it, ``deaf`` accepts and never reads."""
+DoorState = Literal["open", "refused", "unanswered", "deaf", "expired", "wrong_host", "untrusted", "plain"]
+"""``open`` accepts and reads, ``refused`` answers SYN by RST, ``unanswered`` never answers it, ``deaf`` accepts and never reads.
+
+The others show a bad certificate, or speak HTTP where TLS is due.
+"""
+TLS_STATES: frozenset[DoorState] = frozenset({"expired", "wrong_host", "untrusted", "plain"})
 
 _BACKLOG = 1024
 _FILLERS = 4
@@ -21,12 +26,19 @@ class Door:
     """Accepts connections while it is open. All methods but ``bind`` run on the event loop's thread.
 
     :param enter: makes the protocol of a new connection.
-    :param accepted: called for every connection that was accepted.
+    :param accepted: called for every connection that was accepted, with whether it will be read.
+    :param context: what TLS needs in a state; None means none.
     """
 
-    def __init__(self, enter: Callable[[], asyncio.Protocol], accepted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        enter: Callable[[], asyncio.Protocol],
+        accepted: Callable[[bool], None],
+        context: Callable[[DoorState], ssl.SSLContext | None],
+    ) -> None:
         self._enter = enter
         self._accepted = accepted
+        self._context = context
         self._socket: socket.socket | None = None
         self._others: list[socket.socket] = []
         self._entering: set[asyncio.Task[object]] = set()
@@ -71,7 +83,7 @@ class Door:
         """Close the socket."""
         if self._socket is None:
             return
-        if self.state in ("open", "deaf"):
+        if self.state not in ("refused", "unanswered"):
             asyncio.get_running_loop().remove_reader(self._socket)
         with suppress(OSError):  # a forked child may hold the same socket: only a shutdown stops it from listening
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -95,12 +107,20 @@ class Door:
                 connected, _ = listening.accept()
             except OSError:  # nobody left, or one that went away while waiting
                 return
-            self._accepted()
+            self._accepted(self.state != "deaf")
             if self.state == "deaf":
                 self._others.append(connected)
                 continue
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = asyncio.ensure_future(asyncio.get_running_loop().connect_accepted_socket(self._enter, connected))
+            entering = asyncio.get_running_loop().connect_accepted_socket(
+                self._enter, connected, ssl=self._context(self.state)
+            )
+            task = asyncio.ensure_future(entering)
             self._entering.add(task)
-            task.add_done_callback(self._entering.discard)
+            task.add_done_callback(self._entered)
+
+    def _entered(self, task: asyncio.Task[object]) -> None:
+        self._entering.discard(task)
+        if not task.cancelled():
+            task.exception()  # a handshake that failed is the client's to report

@@ -74,8 +74,10 @@ class Connection(asyncio.Protocol):
         if reset:
             self._leave(reset=True)
         else:
-            with suppress(OSError):  # the client may be gone already
-                self._transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            raw: socket.socket | None = self._transport.get_extra_info("socket")
+            if raw is not None:  # TLS has let go of it
+                with suppress(OSError):  # the client may be gone already
+                    raw.shutdown(socket.SHUT_RDWR)
             self._transport.abort()
 
     # --- the transport's side
@@ -84,7 +86,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         # a script goes on only when all it sent is with the kernel: so a reset never eats earlier bytes
-        self._transport.set_write_buffer_limits(high=0)
+        # (TLS would pause at a size of 0, and never go on)
+        self._transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1, low=0)
         self._number = self._site.opened(self)
 
     @override
@@ -133,7 +136,8 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
+        is_http = self._buffer[:1].isupper()
+        if end < 0 and is_http:
             return False
         lines = self._buffer[:end].decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
@@ -142,7 +146,7 @@ class Connection(asyncio.Protocol):
             name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
         }
         length = headers.get("content-length", "0")
-        if len(first) != 3 or not length.isdecimal() or "transfer-encoding" in headers:  # noqa: PLR2004  # method, target, version
+        if not is_http or len(first) != 3 or not length.isdecimal() or "transfer-encoding" in headers:  # noqa: PLR2004  # method, target, version
             status = "411 Length Required" if "transfer-encoding" in headers else "400 Bad Request"
             self._transport.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
             self._leave()
@@ -160,7 +164,7 @@ class Connection(asyncio.Protocol):
         request = self._request
         for _ in range(_ACTIONS_AT_ONCE):
             script = self._script
-            if self._blocked or script is None or request is None:
+            if self._blocked or script is None or request is None or self._transport.is_closing():
                 return
             try:
                 action = next(script, None)
@@ -216,6 +220,7 @@ class Connection(asyncio.Protocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             self._transport.abort()
             return
-        # a forked child may hold the same socket: only a shutdown is sure to send FIN
-        self._transport.write_eof()
+        if self._transport.can_write_eof():  # TLS cannot
+            # a forked child may hold the same socket: only a shutdown is sure to send FIN
+            self._transport.write_eof()
         self._transport.close()

@@ -62,7 +62,7 @@ class OpenAIWire:
 
     def refuse(self, request: VendorRequest, refusal: Refusal) -> Answer:
         """Return the answer that refuses a request."""
-        headers = [("x-request-id", _request_id(request)), *refusal.headers]
+        headers = [("x-request-id", request.request_id), *refusal.headers]
         event = Event("whole", self._error(request, refusal))
         return Answer(self, request, [event], status=refusal.status, headers=headers)
 
@@ -109,16 +109,12 @@ class OpenAIWire:
         return self._whole(request, {"object": "list", "data": rows, "model": request.model, "usage": usage})
 
     def _whole(self, request: VendorRequest, data: dict[str, Any]) -> Answer:
-        return Answer(self, request, [Event("whole", data)], headers=[("x-request-id", _request_id(request))])
+        return Answer(self, request, [Event("whole", data)], headers=[("x-request-id", request.request_id)])
 
     def _error(self, request: VendorRequest, refusal: Refusal) -> dict[str, Any]:
         if self._compatible:
-            return compatible_body(refusal, request.model, request.index, _request_id(request))
+            return compatible_body(refusal, request.model, request.index, request.request_id)
         return openai_body(refusal, request.model)
-
-
-def _request_id(request: VendorRequest) -> str:
-    return f"req_{request.index}"
 
 
 def _completion(request: VendorRequest, reply: Reply) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class VendorRequest:
     client_closed: float | None = None
 
     @property
+    def request_id(self) -> str:
+        """What its answer says in ``x-request-id``."""
+        return f"00000000-0000-4000-8000-{self.index:012d}" if self.wire == "dashscope" else f"req_{self.index}"
+
+    @property
     def model(self) -> str:
         """The model that is asked for, or an empty text."""
         return str((self.body or {}).get("model") or "")

@@ -17,7 +17,10 @@ from .openai_wire import House, OpenAIWire
 from .refusals import Refusal
 from .reply import VendorRequest, WireName
 
-__all__ = ["FaultSource", "Settings", "Site"]
+__all__ = ["LOG_MAXIMUM", "FaultSource", "Settings", "Site"]
+
+LOG_MAXIMUM = 10_000
+"""So many requests are kept; the oldest are dropped."""
 
 FaultSource: TypeAlias = "Fault | Callable[[VendorRequest], Fault | None] | None"
 
@@ -49,6 +52,7 @@ class Site:
         self._opened = 0
         self.connections: set[Connection] = set()
         self.accepted = 0
+        self.unread = 0
         self.log: list[VendorRequest] = []
         self.requests = 0
         self.bytes_received = 0
@@ -58,9 +62,10 @@ class Site:
         """Make the protocol of a new connection."""
         return Connection(self)
 
-    def count(self) -> None:
-        """Count a connection that was accepted."""
+    def count(self, read: bool) -> None:  # noqa: FBT001  # the door hands it over
+        """Count a connection that was accepted, and whether it is read."""
         self.accepted += 1
+        self.unread += not read
         self.changed()
 
     def opened(self, connection: Connection) -> int:
@@ -97,6 +102,8 @@ class Site:
         self.requests += 1
         fault = self._next_fault(request)
         request.fault = None if fault is None else fault.name
+        if len(self.log) >= LOG_MAXIMUM:
+            del self.log[: LOG_MAXIMUM // 10]
         self.log.append(request)
         self.changed()
         answer = self._answer(request, wire, path.removeprefix(base))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
-from .door import Door, DoorState
+from .certificates import Authority, Flaw
+from .door import TLS_STATES, Door, DoorState
 from .faults import Fault
 from .reply import Says, VendorRequest
 from .site import FaultSource, Site
@@ -37,10 +39,11 @@ NATIVE_PATHS = {
 
 
 class Connections(NamedTuple):
-    """How many connections are open now, and how many there have been."""
+    """How many connections are open now, how many there have been, and how many of them were never read."""
 
     open: int
     total: int
+    unread: int
 
 
 class FaultyVendor:
@@ -58,6 +61,7 @@ class FaultyVendor:
     :ivar words: words in one event of a stream.
     :ivar pace: seconds between two events of a stream.
     :param port: 0 takes a free one.
+    :param authority: speak https, with certificates by this authority, which clients have to trust.
 
     >>> from urllib.request import Request, urlopen
     >>> with FaultyVendor(answer="Yes.") as vendor:
@@ -70,7 +74,13 @@ class FaultyVendor:
     """
 
     def __init__(
-        self, *, answer: Says = None, fault: FaultSource = None, keys: Collection[str] | None = None, port: int = 0
+        self,
+        *,
+        answer: Says = None,
+        fault: FaultSource = None,
+        keys: Collection[str] | None = None,
+        port: int = 0,
+        authority: Authority | None = None,
     ) -> None:
         self.answer = answer
         self.faults: deque[Fault | None] = deque()
@@ -79,12 +89,13 @@ class FaultyVendor:
         self.native_paths = dict(NATIVE_PATHS)
         self.words = 1
         self.pace = 0.0
-        self._fault = fault
+        self.authority = authority
         self._port = port
         self._site = Site(self)
-        self._door = Door(self._site.enter, self._site.count)
+        self._door = Door(self._site.enter, self._site.count, self._context)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self.fault = fault
 
     # --- life
 
@@ -129,17 +140,21 @@ class FaultyVendor:
     @property
     def openai_url(self) -> str:
         """Base URL for an OpenAI client."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"{self._origin}/v1"
 
     @property
     def dashscope_url(self) -> str:
         """Base URL for DashScope's native wire."""
-        return f"http://127.0.0.1:{self._port}/api/v1"
+        return f"{self._origin}/api/v1"
 
     @property
     def compatible_url(self) -> str:
         """Base URL for DashScope's compatible mode."""
-        return f"http://127.0.0.1:{self._port}/compatible-mode/v1"
+        return f"{self._origin}/compatible-mode/v1"
+
+    @property
+    def _origin(self) -> str:
+        return f"{'http' if self.authority is None else 'https'}://127.0.0.1:{self._port}"
 
     # --- what goes wrong
 
@@ -147,12 +162,17 @@ class FaultyVendor:
     def fault(self) -> FaultSource:
         """What goes wrong with every request: one of ``multimodel.testing.faults``, a function of the request, or None.
 
-        A fault of the listening socket (``refuse``, ``unanswered``, ``deaf``) is in force when the assignment returns.
+        A fault of the listening socket (``refuse``, ``unanswered``, ``deaf``, a bad certificate) is in force when the
+        assignment returns.
+
+        :raises ValueError: a bad certificate, and the vendor does not speak https.
         """
         return self._fault
 
     @fault.setter
     def fault(self, fault: FaultSource) -> None:
+        if isinstance(fault, Fault) and fault.door in TLS_STATES and self.authority is None:
+            raise ValueError(f"`{fault}` needs a vendor that speaks https: give it an `authority`")
         self._fault = fault
         if self._loop is not None:
             self._apply()
@@ -172,8 +192,13 @@ class FaultyVendor:
 
     @property
     def log(self) -> list[VendorRequest]:
-        """Every request, in the order of arrival. It may be cleared."""
+        """The newest 10,000 requests, in the order of arrival. It may be cleared."""
         return self._site.log
+
+    @property
+    def requests(self) -> int:
+        """How many requests there have been."""
+        return self._site.requests
 
     @property
     def bytes_received(self) -> int:
@@ -182,8 +207,8 @@ class FaultyVendor:
 
     @property
     def connections(self) -> Connections:
-        """Connections open now, and ever."""
-        return Connections(len(self._site.connections), self._site.accepted)
+        """Connections open now, ever, and accepted without being read."""
+        return Connections(len(self._site.connections), self._site.accepted, self._site.unread)
 
     def wait_until(self, condition: Callable[[], bool], *, seconds: float = 5.0) -> bool:
         """Wait until ``condition`` holds; it is looked at whenever a request or a connection changes.
@@ -198,6 +223,11 @@ class FaultyVendor:
             return self._site.change.wait_for(condition, timeout=seconds)
 
     # --- the thread's side
+
+    def _context(self, state: DoorState) -> ssl.SSLContext | None:
+        if self.authority is None or state == "plain":
+            return None
+        return self.authority.server_context(cast("Flaw", state) if state in TLS_STATES else None)
 
     def _apply(self) -> None:
         """Open or shut the door as the fault says; on return it is done."""

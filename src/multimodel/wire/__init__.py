@@ -6,7 +6,7 @@ A codec turns a :class:`~multimodel.types.Request` into a :class:`WireRequest` a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,8 +68,9 @@ class WireRequest:
 class Decoder(Protocol):
     """Bytes of one successful (2xx) answer to events.
 
-    ``feed`` yields the events that are complete and raises :class:`CallError` where the vendor reports an
-    error inside the stream or the bytes are no answer. ``close`` is called once, at the end of the body or
+    ``feed`` returns the events that are complete, nothing (which is false) where there are none, and raises
+    :class:`CallError`, after the events before it, where the vendor reports an error inside the stream or the bytes
+    are no answer. ``close`` is called once, at the end of the body or
     when ``done``: it yields what is left and then exactly one ``Finished``, or raises
     ``TruncatedStreamError`` when no terminal signal was seen.
     """
@@ -79,7 +80,7 @@ class Decoder(Protocol):
     done: bool
     """Nothing more will come (for instance after ``[DONE]``)."""
 
-    def feed(self, data: bytes) -> Iterator[AnswerEvent]:
+    def feed(self, data: bytes) -> Iterable[AnswerEvent]:
         """Take the next bytes, however they are cut."""
         ...
 

@@ -20,7 +20,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -87,13 +87,13 @@ class AnswerDecoder(ABC):
         """Return the error that a fault inside the answer means."""
         return as_error(fault, self._dialect, self._headers)
 
-    def feed(self, data: bytes) -> Iterator[AnswerEvent]:
+    def feed(self, data: bytes) -> Iterable[AnswerEvent]:
         """Take the next bytes, however they are cut."""
         stream = self._stream
         if stream is None:
             stream = self._begin(data)
             if stream is None:
-                return iter(())
+                return ()
             data = bytes(self._body)
             self._body.clear()
         return self._events(stream.feed(data))
@@ -127,9 +127,11 @@ class AnswerDecoder(ABC):
             raise InvalidResponseError("the answer is longer than 32 MiB", request_id=self._identity())
         return None
 
-    def _events(self, events: Iterator[Event]) -> Iterator[AnswerEvent]:
+    def _events(self, events: Iterable[Event]) -> Iterable[AnswerEvent]:
+        """Return the content of these events; where one is an error, it is raised after the content before it."""
+        contents: list[AnswerEvent] = []
         if self.done:
-            return
+            return contents
         try:
             for event in events:
                 answer = event.json
@@ -140,15 +142,17 @@ class AnswerDecoder(ABC):
                 else:
                     if (event.name or "choices" not in answer or answer.get("error")) and _is_fault(answer, event.name):
                         raise self._failed(fault_from(answer), event.status)
-                    yield from self._contents(answer)
+                    self._contents(answer, contents)
                     if self._failure is not None:
                         raise self._failure
                 if self.done:
-                    return
-        except InvalidResponseError:
-            if not self.terminal:
-                raise
-            self.done = True
+                    break
+        except CallError as error:
+            if self.terminal and isinstance(error, InvalidResponseError):
+                self.done = True
+            else:
+                return _then(contents, error)
+        return contents
 
     def _no_object(self, event: Event) -> None:
         if event.is_done:
@@ -180,7 +184,9 @@ class AnswerDecoder(ABC):
             raise self._failed(fault_from(answer))
         if not isinstance(answer, dict) or not self._choices(answer):
             raise InvalidResponseError("the answer is JSON, but not of this format", request_id=self._identity())
-        yield from self._contents(answer)
+        contents: list[AnswerEvent] = []
+        self._contents(answer, contents)
+        yield from contents
         if self._failure is not None:
             raise self._failure
 
@@ -191,8 +197,8 @@ class AnswerDecoder(ABC):
 
     # --- one object of either ---
 
-    def _contents(self, answer: dict[str, Any]) -> list[AnswerEvent]:
-        """Return the content of one object; note its finish reason, and what goes into ``Finished``."""
+    def _contents(self, answer: dict[str, Any], contents: list[AnswerEvent]) -> None:
+        """Add the content of one object; note its finish reason, and what goes into ``Finished``."""
         if self._model is None:
             self._model = _word(answer.get("model"))
         if self._request_id is None:
@@ -200,7 +206,6 @@ class AnswerDecoder(ABC):
         usage = answer.get("usage")
         if type(usage) is dict:
             self._usage = usage
-        contents: list[AnswerEvent] = []
         for choice in self._choices(answer):
             if type(choice) is not dict or choice.get("index") not in _FIRST or self.terminal:
                 continue
@@ -212,7 +217,6 @@ class AnswerDecoder(ABC):
                 self._finish(reason, choice, content=self._content or bool(contents))
         if contents:
             self._content = True
-        return contents
 
     def _message(self, message: dict[str, Any], contents: list[AnswerEvent]) -> None:
         thought = message.get("reasoning_content") or message.get("reasoning")
@@ -267,6 +271,11 @@ class AnswerDecoder(ABC):
 
     def _identity(self) -> str | None:
         return request_id(self._headers, self._request_id)
+
+
+def _then(contents: list[AnswerEvent], error: CallError) -> Iterator[AnswerEvent]:
+    yield from contents
+    raise error
 
 
 def _word(value: Any) -> str | None:

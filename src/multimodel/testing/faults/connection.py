@@ -13,11 +13,16 @@ __all__ = [
     "endless_headers",
     "garbage",
     "informational",
+    "partial_headers",
     "redirect",
     "refuse",
     "reset_before_headers",
     "silent",
     "slow_headers",
+    "tls_expired",
+    "tls_missing",
+    "tls_untrusted",
+    "tls_wrong_host",
     "unanswered",
 ]
 
@@ -33,8 +38,28 @@ def unanswered() -> Fault:
 
 
 def deaf() -> Fault:
-    """Accept connections and never read from them."""
+    """Accept connections and never read from them: with https, a handshake that stalls."""
     return Fault("deaf()", _closes, door="deaf")
+
+
+def tls_expired() -> Fault:
+    """Show a certificate that ended yesterday."""
+    return Fault("tls_expired()", Answer.script, door="expired")
+
+
+def tls_wrong_host() -> Fault:
+    """Show a certificate of another host."""
+    return Fault("tls_wrong_host()", Answer.script, door="wrong_host")
+
+
+def tls_untrusted() -> Fault:
+    """Show a certificate that another authority has signed."""
+    return Fault("tls_untrusted()", Answer.script, door="untrusted")
+
+
+def tls_missing() -> Fault:
+    """Speak HTTP on the port of https."""
+    return Fault("tls_missing()", Answer.script, door="plain")
 
 
 def _closes(_answer: Answer) -> Script:
@@ -67,6 +92,14 @@ def slow_headers(answer: Answer, every: float = 1.0) -> Script:
         for byte in action if isinstance(action, bytes) else b"":
             yield bytes((byte,))
             yield every
+
+
+@fault
+def partial_headers(answer: Answer, hang: bool = False) -> Script:  # noqa: FBT001, FBT002  # the fault's own word
+    """Send half of the headers, then FIN; ``hang``: then nothing."""
+    head = answer.head()
+    yield head[: len(head) // 2]
+    yield Move.HANG if hang else Move.CLOSE
 
 
 @fault

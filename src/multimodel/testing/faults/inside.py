@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...errors import Kind
@@ -9,13 +10,16 @@ from ..answer import END, Answer, Move, Script, chunk
 from .base import fault, pause
 
 __all__ = [
+    "commented",
     "cut",
+    "finish_reason",
     "headers_then_silence",
     "in_stream_error",
     "long_line",
     "malformed_event",
     "no_done",
     "no_terminal",
+    "not_utf8",
     "pings_forever",
     "reset",
     "second_terminal",
@@ -24,6 +28,7 @@ __all__ = [
     "stall",
     "text_after_terminal",
     "tiny_events",
+    "unseparated",
     "usage_missing",
 ]
 
@@ -85,6 +90,27 @@ def split(answer: Answer, size: int = 1, crlf: bool = False) -> Script:  # noqa:
 
 
 @fault
+def commented(answer: Answer, comment: str = "ping") -> Script:
+    """Send a comment before every event."""
+    yield from _reframed(answer, lambda frame: b": %b\n\n%b" % (comment.encode(), frame))
+
+
+@fault
+def unseparated(answer: Answer) -> Script:
+    """Leave out the blank lines between the events, as some vendors do."""
+    yield from _reframed(answer, lambda frame: frame.removesuffix(b"\n"))
+
+
+@fault
+def not_utf8(answer: Answer, at: int = 1) -> Script:
+    """Put a byte that is no UTF-8 into event ``at`` (0 is the first); the rest is right."""
+    frames = answer.frames()
+    number = at if answer.stream else 0
+    frames[number] = frames[number].replace(b'"', b'"\xff', 1)
+    yield from _framed(answer, frames)
+
+
+@fault
 def malformed_event(answer: Answer, at: int = 1) -> Script:
     """Break the JSON of event ``at`` (0 is the first); the rest is right."""
     events = list(answer.events)
@@ -108,6 +134,17 @@ def no_done(answer: Answer) -> Script:
 def no_terminal(answer: Answer) -> Script:
     """Leave out the event with the finish reason; everything else ends as it should."""
     yield from _without(answer, "finish").script()
+
+
+@fault
+def finish_reason(answer: Answer, reason: str) -> Script:
+    """End with another finish reason, for instance ``timeout``."""
+    for event in answer.events:
+        found = event.data if isinstance(event.data, dict) else {}
+        for choice in found.get("choices") or found.get("output", {}).get("choices") or ():
+            if event.kind in ("finish", "whole"):
+                choice["finish_reason"] = reason
+    yield from answer.script()
 
 
 @fault
@@ -202,6 +239,20 @@ def tiny_events(answer: Answer, count: int = 1_000_000) -> Script:
     for _ in range(max(1, count // 1000)):
         yield many
     for frame in others:
+        yield chunk(frame)
+    yield END
+
+
+def _reframed(answer: Answer, change: Callable[[bytes], bytes]) -> Script:
+    yield from _framed(answer, [change(frame) for frame in answer.frames()] if answer.stream else answer.frames())
+
+
+def _framed(answer: Answer, frames: list[bytes]) -> Script:
+    if not answer.stream:
+        yield answer.head(len(frames[0])) + frames[0]
+        return
+    yield answer.head()
+    for frame in frames:
         yield chunk(frame)
     yield END
 

@@ -9,15 +9,18 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from ...errors import Kind
-from ..answer import Answer, Headers, Move, Script
+from ..answer import Answer, Headers, Move, Script, chunk
 from ..refusals import by_status
 from .base import fault
 
 __all__ = [
     "arrearage",
+    "body",
     "content_length_too_long",
     "content_length_too_short",
+    "cut_refusal",
     "empty",
+    "endless_refusal",
     "framed_refusal",
     "gzip_bomb",
     "html",
@@ -79,9 +82,35 @@ def html(answer: Answer, status: int = 200) -> Script:
 
 
 @fault
+def body(answer: Answer, text: str, status: int = 200, content_type: str = "application/json") -> Script:
+    """Answer with ``text``, whatever it is."""
+    data = text.encode()
+    yield replace(answer, status=status, content_type=content_type).head(len(data)) + data
+
+
+@fault
 def empty(answer: Answer, status: int = 200) -> Script:
     """Answer with the right headers and no body."""
     yield replace(answer, status=status).head(0)
+
+
+@fault
+def cut_refusal(answer: Answer, status: int = 500, hang: bool = False) -> Script:  # noqa: FBT001, FBT002  # the fault's own word
+    """Refuse, send half of the body, then FIN; ``hang``: then nothing."""
+    refused = answer.wire.refuse(
+        answer.request, replace(answer.wire.refusal(answer.request, by_status(status)), status=status)
+    )
+    yield from refused.opening(0)
+    yield Move.HANG if hang else Move.CLOSE
+
+
+@fault
+def endless_refusal(answer: Answer, status: int = 500) -> Script:
+    """Refuse with a body that never ends."""
+    yield replace(answer, status=status).head()
+    yield chunk(b'{"code":"InternalError","message":"')
+    while True:
+        yield chunk(b"x" * 1000)
 
 
 @fault
