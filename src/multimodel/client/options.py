@@ -59,6 +59,7 @@ class Choices:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+_NO_CHOICES = Choices()
 _CHOICES = ("deadline", "only", "avoid", "metadata")
 
 
@@ -69,6 +70,8 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     :raises BadRequestError: a deadline that is no positive number of seconds.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return given, _NO_CHOICES
     for name in given:
         if name not in CallOptions.__annotations__:
             hint = did_you_mean(name, CallOptions.__annotations__)

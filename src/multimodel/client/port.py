@@ -36,7 +36,7 @@ class Port:
     ) -> None:
         self._call = call
         self._request = request
-        self._planned = {str(one.plan.target): one for one in planned}
+        self._planned = planned
         self._switches = switches
         self._transcript = transcript
 
@@ -56,11 +56,14 @@ class Port:
 
     def price(self, plan: TargetPlan, usage: Usage) -> Usage:
         """Return ``usage`` with its cost, where the catalogue knows the price."""
-        return priced(usage, self._planned[str(plan.target)].prices)
+        return priced(usage, self._find(plan).prices)
+
+    def _find(self, plan: TargetPlan) -> Planned:
+        return next(one for one in self._planned if one.plan.target is plan.target)
 
     def _allowed(self, start: Start) -> Planned:
         """Ask the switches once more, immediately before anything is sent."""
-        planned = self._planned[str(start.plan.target)]
+        planned = self._find(start.plan)
         off = self._switches.against(planned.plan.target, planned.plan.jurisdiction)
         if off is not None:
             raise PolicyDeniedError(f"switched off: {off.kind} {off.name}", code="off")
