@@ -24,6 +24,8 @@ def test_what_is_exported_resolves():
 
 def test_the_vendor_knows_nothing_of_the_codecs():
     for name in MODULES:
+        if name.startswith("multimodel.testing.simulation"):
+            continue  # it plays the engine itself
         source = importlib.import_module(name)
         assert not any(
             getattr(value, "__module__", "").startswith(("multimodel.wire", "multimodel.engine"))

@@ -15,7 +15,7 @@ from .settings import BreakerSettings
 
 __all__ = ["Breaker"]
 
-_BUCKETS = 6
+_SLOT = 0.5  # seconds; the same whoever counts, since targets with other windows may share a breaker
 _MIN_SAMPLES = 10
 _FIRST_PAUSE = 5.0
 
@@ -29,6 +29,7 @@ class Breaker:
 
     __slots__ = (
         "_counts",
+        "_longest",
         "_openings",
         "_streak",
         "cause",
@@ -49,6 +50,7 @@ class Breaker:
         self._openings = 0
         self._streak = 0
         self._counts: dict[int, list[int]] = {}
+        self._longest = window
         for at in answers:
             self._bucket(at, window)[0] += 1
 
@@ -98,7 +100,9 @@ class Breaker:
             return
         self._streak += 1
         self._bucket(now, settings.window)[1] += 1
-        good, bad = (sum(bucket[side] for bucket in self._counts.values()) for side in (0, 1))
+        since = now - max(settings.window, _SLOT)
+        recent = [bucket for slot, bucket in self._counts.items() if slot * _SLOT > since]
+        good, bad = (sum(bucket[side] for bucket in recent) for side in (0, 1))
         by_ratio = good + bad >= _MIN_SAMPLES and bad >= settings.ratio * (good + bad)
         if self._streak >= settings.failures or by_ratio:
             self._open(now, self._pause(settings, rng), cause)
@@ -125,12 +129,12 @@ class Breaker:
         self.cause = cause
 
     def _bucket(self, now: float, window: float) -> list[int]:
-        """The counter of this moment's slice of the window; slices that have left the window are forgotten."""
-        width = window / _BUCKETS
-        slot = int(now // width)
+        """The counter of this moment; those that have left every window are forgotten."""
+        self._longest = max(self._longest, window)
+        slot = int(now // _SLOT)
         bucket = self._counts.get(slot)
         if bucket is None:
-            for old in [known for known in self._counts if known <= slot - _BUCKETS]:
+            for old in [known for known in self._counts if known * _SLOT <= now - self._longest]:
                 del self._counts[old]
             bucket = self._counts[slot] = [0, 0]
         return bucket

@@ -53,7 +53,7 @@ class Call:
         """Return what happened so far."""
         return Report(
             self.route,
-            tuple(sorted(self.attempts, key=_begun)),
+            tuple(self.attempts if len(self.attempts) == 1 else sorted(self.attempts, key=_begun)),
             tuple(self.skipped),
             tuple(self.notes),
             outcome,

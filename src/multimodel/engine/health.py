@@ -71,6 +71,7 @@ class Health:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._breakers: dict[_Name, Breaker] = {}
+        self._names: dict[str, tuple[_Name, ...]] = {}  # of a target's breakers
         self._bulkheads: dict[str, Bulkhead] = {}
         self._not_before: dict[str, float] = {}
         self._limited: dict[str, int] = {}
@@ -92,10 +93,12 @@ class Health:
             closed = self._open(plan, now)
             if closed is not None:
                 return closed
+        return Obstacle("bulkhead", now, None, last_resort=True) if self.full(plan, now) else None
+
+    def full(self, plan: TargetPlan, now: float) -> bool:
+        """Whether as many attempts are under way on ``plan`` as may be."""
         bulkhead = self._bulkheads.get(plan.key)
-        if bulkhead is not None and bulkhead.full(now, plan.at_most):
-            return Obstacle("bulkhead", now, None, last_resort=True)
-        return None
+        return bulkhead is not None and bulkhead.full(now, plan.at_most)
 
     def _open(self, plan: TargetPlan, now: float) -> Obstacle | None:
         blocked = [breaker for _, breaker in self._of(plan) if breaker.blocked(now)]
@@ -268,7 +271,9 @@ class Health:
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))
 
     def _of(self, plan: TargetPlan) -> list[tuple[_Name, Breaker]]:
-        names = (plan.scope_key(scope) for scope in _SCOPES)
+        names = self._names.get(plan.key)
+        if names is None:
+            names = self._names[plan.key] = tuple(plan.scope_key(scope) for scope in _SCOPES)
         return [(name, self._breakers[name]) for name in names if name in self._breakers]
 
     # --- for people ---

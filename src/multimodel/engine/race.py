@@ -9,7 +9,7 @@ from .course import Course
 from .flight import Flight
 from .rules import RULES
 from .settings import TargetPlan
-from .steps import Cancel, Commit, Ended, Event, First, Start, ToolShown, Woke
+from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
 
 __all__ = ["Race"]
 
@@ -39,18 +39,17 @@ class Race:
     def take(self, event: Event) -> None:
         """Decide what follows from an event."""
         self.do = None
-        match event:
-            case Woke():
-                self.wake = None
-                rival = self._rival()
-                if rival is not None:
-                    self.do = self._begin(rival, "hedge")
-            case First(_, number):
-                self._first(self._flight(number))
-            case ToolShown():
-                self._course.final = self._course.final or self._course.committed
-            case Ended(_, number):
-                self._landed(self._flight(number), event)
+        if isinstance(event, Woke):
+            self.wake = None
+            rival = self._rival()
+            if rival is not None:
+                self.do = self._begin(rival, "hedge")
+        elif isinstance(event, First):
+            self._first(self._flight(event.attempt))
+        elif isinstance(event, Ended):
+            self._landed(self._flight(event.attempt), event)
+        else:
+            self._course.final = self._course.final or self._course.committed
 
     def abandon(self, outcome: str) -> None:
         """Nobody waits for what is under way any more."""
@@ -58,15 +57,20 @@ class Race:
             flight.abandon(self._course.now, outcome)
 
     def _flight(self, number: int) -> Flight:
-        return next(flight for flight in self.flights if flight.start.attempt == number)
+        for flight in self.flights:
+            if flight.start.attempt == number:
+                return flight
+        raise ValueError(f"attempt {number} is not under way")
 
     def _first(self, flight: Flight) -> None:
         if self._winner is not None or self.verdict is not None:
             return
         self._winner, self.wake = flight, None
         flight.begin_content(self._course.now)
-        losers = [other for other in self.flights if other is not flight]
-        self.do = Cancel(losers[0].start.attempt) if losers else self._show(flight)
+        if len(self.flights) == 1:
+            self.do = self._show(flight)
+        else:
+            self.do = Cancel(next(other.start.attempt for other in self.flights if other is not flight))
 
     def _landed(self, flight: Flight, ended: Ended) -> None:
         course, error = self._course, ended.error
@@ -78,7 +82,7 @@ class Race:
             self.verdict = flight, ended
         elif self._winner is not None:
             self.do = self._show(self._winner)
-        elif self.verdict is None and error is not None and course.ends_the_call(error):
+        elif self.verdict is None and (error is None or course.ends_the_call(error)):  # None: an answer without content
             self.verdict = flight, ended
             self.do = Cancel(self.flights[0].start.attempt)
 

@@ -89,8 +89,10 @@ class RetrySteps(BaseRetrying):
         first: Ended,
         started: float,
         sleep: Callable[[float], Generator[Step, Event, None]],
+        still: Callable[[], bool],
     ) -> Generator[Step, Event, Ended]:
-        """Go on after ``first``; return the last result."""
+        """Go on after ``first``; return the last result. ``still`` says after a sleep whether a repeat is possible."""
+        last = first
         self.begin()
         state = RetryCallState(self, None, (), {})
         state.start_time = started
@@ -98,10 +100,13 @@ class RetrySteps(BaseRetrying):
         while True:
             do: Any = self.iter(state)
             if isinstance(do, _DoAttempt):
-                _remember(state, (yield from fn()))
+                last = yield from fn()
+                _remember(state, last)
             elif isinstance(do, _DoSleep):
                 state.prepare_for_next_attempt()
                 yield from sleep(float(do))
+                if not still():
+                    return last
             else:
                 ended: Ended = do
                 return ended

@@ -96,7 +96,7 @@ class _Run:
             obstacle = health.obstacle(plan, course.now)
         if obstacle is None:
             return True
-        if obstacle.reason != "breaker" or not obstacle.last_resort:
+        if obstacle.reason != "breaker" or not obstacle.last_resort or health.full(plan, course.now):
             return False
         if not health.take_last_resort(plan, course.now):
             self.call.note(f"{plan.target}: no last resort, at most four a second")
@@ -132,17 +132,21 @@ class _Run:
             return self._out_of_time()
         if course.ends_the_call(error):
             return self._fail(error)
-        if self.settings.effects and error.kind in MAYBE_DONE:
+        if self._maybe_done(error):
             self.call.note(f"{plan.target}: not sent again, it may have been carried out")
             return self._failed_all()
         return None
 
     def _goes_on(self, flight: Flight, error: CallError) -> bool:
         """Whether an answer that broke after its first content begins anew, or goes on, elsewhere."""
-        if self.course.final or error.kind == "deadline_exceeded":
+        if self.course.final or error.kind == "deadline_exceeded" or self._maybe_done(error):
             return False
         refused = flight.start.how == "continue" and flight.first is None  # its own refusal is not the caller's matter
         return refused or RULES[error.kind].next == "yes"
+
+    def _maybe_done(self, error: CallError) -> bool:
+        """Whether the vendor may have carried out what must not be carried out twice."""
+        return self.settings.effects and error.kind in MAYBE_DONE
 
     def _skipped(self, plan: TargetPlan) -> bool:
         course = self.course
@@ -179,9 +183,11 @@ class _Run:
         course = self.course
         self.health.earn(plan)
         flight, ended = yield from self._attempt(plan, reason)
-        if ended.error is None or plan.key in course.asked:  # of two side by side neither is repeated
+        if ended.error is None or course.committed:
             return flight, ended
-        if ended.error.path is not None and plan.retry.attempts > 1 and not course.too_late and not course.used_up:
+        if plan.key in course.asked:  # of two side by side neither is repeated
+            return flight, ended
+        if ended.error.path is not None and plan.retry.attempts > 1 and self._may_send(plan):
             return (yield from self._other_path(plan, ended.error.path))
         if reason == "last_resort" or plan.retry.attempts < 2 or not self._repeatable(ended):  # noqa: PLR2004  # one is no repeat
             return flight, ended
@@ -199,8 +205,13 @@ class _Run:
             last[0], result = yield from self._attempt(plan, "retry")
             return result
 
-        ended = yield from repeat(again, ended, self.call.started, self._sleep)
+        ended = yield from repeat(again, ended, self.call.started, self._sleep, lambda: self._may_send(plan))
         return last[0], ended
+
+    def _may_send(self, plan: TargetPlan) -> bool:
+        """Whether one more request to the target may be put on the wire now: other calls may have met it meanwhile."""
+        course = self.course
+        return not course.too_late and not course.used_up and self.health.obstacle(plan, course.now) is None
 
     def _other_path(self, plan: TargetPlan, path: str) -> Generator[Step, Event, tuple[Flight, Ended]]:
         """Ask once more, where the vendor says that the model lives; remember it if that was right."""
@@ -221,7 +232,8 @@ class _Run:
         try:
             while race.verdict is None or race.flights:
                 event = yield Step(race.do, race.wake)
-                course.now = max(course.now, event.now)
+                if event.now > course.now:  # noqa: PLR1730  # `max` costs every step of every call
+                    course.now = event.now
                 race.take(event)
         except GeneratorExit:
             outcome = "cancelled"
@@ -234,7 +246,7 @@ class _Run:
         error = ended.error
         if error is None or self.course.committed or error.should_retry is False:
             return False  # an answer of which something was shown begins anew elsewhere, or not at all
-        if self.settings.effects and error.kind in MAYBE_DONE:
+        if self._maybe_done(error):
             return False
         rule = RULES[error.kind]
         return rule.same != "never" or (error.should_retry is True and rule.next == "yes")

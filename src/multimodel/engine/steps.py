@@ -1,4 +1,4 @@
-"""What passes between the engine and its drivers."""
+"""What passes between the engine and its drivers: values, never changed. They are not frozen, which would cost each call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .settings import TargetPlan
 __all__ = ["Cancel", "Commit", "End", "Ended", "Event", "First", "Start", "Step", "ToolShown", "Woke"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """Put a request on the wire.
 
@@ -29,21 +29,21 @@ class Start:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cancel:
     """Break an attempt off, close its connection, and send its :class:`Ended`."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commit:
     """From now on hand the content of this attempt to the caller."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """Do this, then send the next event, or :class:`Woke` at ``wake`` if none came before.
 
@@ -54,7 +54,7 @@ class Step:
     wake: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class First:
     """The first content of an attempt came."""
 
@@ -62,7 +62,7 @@ class First:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolShown:
     """A piece of a tool call was handed to the caller: the answer cannot begin anew any more."""
 
@@ -70,7 +70,7 @@ class ToolShown:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """An attempt is over and its connection is closed or given back.
 
@@ -86,7 +86,7 @@ class Ended:
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Woke:
     """The time of ``wake`` has come."""
 
@@ -96,7 +96,7 @@ class Woke:
 Event: TypeAlias = First | ToolShown | Ended | Woke
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """How the call ended. ``error`` is None for an answer; ``plan`` is who gave it."""
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from ..errors import CallError, error_for
 from ..types import AnswerEvent, Attempt
 from .profile import Profile
 
-__all__ = ["AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider"]
+__all__ = ["AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
 
 
 class StreamProvider(Protocol):
@@ -69,3 +70,18 @@ class ProviderSetup:
     wire: str | None = None
     key: Key | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a proxy's password may be in it
+
+
+def late(attempt: Attempt, *, content: bool) -> CallError:
+    """Return what it means that the present limit of an attempt has passed.
+
+    :param content: whether content came already.
+    """
+    limits = attempt.limits
+    if attempt.now() >= limits.deadline:
+        return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
+    if not attempt.stream:
+        return error_for("timeout.whole", "no whole answer in time")
+    if content:
+        return error_for("timeout.idle", f"no content for {limits.idle:g} s")
+    return error_for("timeout.first", "no content in time")

@@ -18,6 +18,7 @@ from ..errors import CallError, Kind, error_for
 from ..types import AnswerEvent, Attempt
 from ..wire import Codec, Decoder, Dialect
 from ..wire.hints import request_id
+from .base import late
 from .http_limits import WIRE, Wire
 
 __all__ = ["Exchange"]
@@ -40,7 +41,6 @@ class Exchange:
         self._now = attempt.now
         limits = attempt.limits
         self._idle = limits.idle
-        self._deadline = limits.deadline
         self._wire = Wire(self._now, limits, stream=attempt.stream, given_up=attempt.given_up)
         self._decoder: Decoder | None = None
         self._content = False
@@ -129,7 +129,7 @@ class Exchange:
             case httpcore2.ConnectTimeout():
                 return error_for("timeout.connect", "no connection in time")
             case httpcore2.ReadTimeout() | httpcore2.WriteTimeout():
-                return self._late()
+                return late(self._attempt, content=self._content)
             case httpcore2.ConnectError() if _full(error):
                 return error_for("local_overload", "this process may not open another socket")
             case httpcore2.ConnectError() if _tls(error):
@@ -141,15 +141,6 @@ class Exchange:
             case httpcore2.NetworkError() | httpcore2.ProtocolError() | OSError():
                 return self._broken(error)
         return None
-
-    def _late(self) -> CallError:
-        if self._now() >= self._deadline:
-            return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
-        if self._content:
-            return error_for("timeout.idle", f"no content for {self._idle:g} s")
-        if self._attempt.stream:
-            return error_for("timeout.first", "no content in time")
-        return error_for("timeout.whole", "no whole answer in time")
 
     def _broken(self, error: Exception) -> CallError:
         if self._decoder is not None:

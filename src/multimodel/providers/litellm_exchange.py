@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextvars import Token
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
-from ..errors import CallError, error_for
+from ..errors import error_for
 from ..types import (
     AnswerEvent,
     Attempt,
@@ -24,6 +25,7 @@ from ..types import (
     Usage,
 )
 from ..wire import Dialect
+from .base import late
 from .litellm_errors import failure
 from .litellm_once import Sending, sending
 from .litellm_reader import LateError
@@ -192,20 +194,15 @@ class Exchange:
         self._sending.over = not isinstance(error, LateError)
         if self._phase == "draining":
             return True  # the answer is whole: what breaks afterwards changes nothing
-        failed = failure(error, self._late, self._dialect, answering=self._phase == "reading")
+        failed = failure(
+            error,
+            partial(late, self._attempt, content=self._content),
+            self._dialect,
+            answering=self._phase == "reading",
+        )
         if failed is error:
             return False
         raise failed from None
-
-    def _late(self) -> CallError:
-        attempt = self._attempt
-        if attempt.now() >= attempt.limits.deadline:
-            return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
-        if self._content:
-            return error_for("timeout.idle", f"no content for {attempt.limits.idle:g} s")
-        if attempt.stream:
-            return error_for("timeout.first", "no content in time")
-        return error_for("timeout.whole", "no whole answer in time")
 
 
 def _usage(given: Any) -> Usage | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...errors import CallError, error_for
+from ...errors import CallError
 from ...types import Attempt
+from ..base import late
 
 __all__ = ["Patience"]
 
@@ -39,13 +40,4 @@ class Patience:
 
     def late(self) -> CallError | None:
         """Return the error when a limit has passed."""
-        now, limits = self._attempt.now(), self._attempt.limits
-        if now < self._limit:
-            return None
-        if now >= limits.deadline:
-            return error_for("deadline_exceeded", "the call's deadline passed during the attempt")
-        if not self._attempt.stream:
-            return error_for("timeout.whole", "no whole answer in time")
-        if self._content:
-            return error_for("timeout.idle", f"no content for {limits.idle:g} s")
-        return error_for("timeout.first", "no content in time")
+        return None if self._attempt.now() < self._limit else late(self._attempt, content=self._content)
