@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint types wheel bench notebook clean
+.PHONY: demo test check lint types wheel bench campaign notebook clean
 
 demo: $(VENV)/demo.stamp  ## the main job on real weights: a vendor fails, the application goes on
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/dev.stamp  ## all tests, loopback only
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types wheel test  ## everything that CI runs
 
@@ -28,6 +28,12 @@ wheel: $(VENV)/dev.stamp  ## the wheel alone, in an empty environment, from anot
 
 bench: $(VENV)/dev.stamp  ## ratios against peers, side by side; see benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
+
+campaign: $(VENV)/campaign.stamp  ## the long runs: simulation, sockets, cancellation, mutation; see benchmarks/RESULTS.md
+	$(BIN)/python -m tests.campaign.simulate
+	$(BIN)/python -m tests.campaign.ledger
+	$(BIN)/python -m tests.campaign.storm
+	$(BIN)/python -m tests.campaign.mutation
 
 notebook: $(VENV)/dev.stamp  ## execute the notebooks and keep their outputs
 	$(BIN)/python tools/notebooks.py
@@ -48,4 +54,8 @@ $(VENV)/demo.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	$(PIP) --editable '.[local,notebooks,dev]' --requirement tools/litellm.txt
 	$(PIP) --no-deps litellm
+	touch $@
+
+$(VENV)/campaign.stamp: $(VENV)/dev.stamp
+	$(PIP) --editable '.[campaign]'
 	touch $@

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import dead_primary
+import decisions
+import failover
 import imports
+import overhead
 
-for benchmark in (imports, dead_primary):
-    print(f"== {benchmark.__name__}: {benchmark.__doc__}")
+for benchmark in (imports, decisions, overhead, failover):
+    print(f"== {benchmark.__name__}: {benchmark.__doc__}\n")
     benchmark.main()
     print()

@@ -55,3 +55,15 @@ def test_the_client_opens_no_socket():
 
 def test_an_error_class_loads_nothing_but_the_errors():
     assert third_party(loaded_by("from multimodel import RateLimitError")) == set()
+
+
+def test_a_failure_that_nobody_logs_does_not_load_structlog():
+    names = loaded_by(
+        "from multimodel import Client, CallError\n"
+        "client = Client({'routes': {'chat': {'chain': ['openai:gpt-5']}}, 'providers': "
+        "{'openai': {'base_url': 'http://127.0.0.1:9', 'api_key': 'k'}}})\n"
+        "try: client.complete('chat', 'Hi')\n"
+        "except CallError: pass"
+    )
+    assert "httpcore2" in names  # the call was made
+    assert "structlog" not in names

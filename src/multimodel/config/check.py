@@ -173,7 +173,9 @@ class _Check:
             yield self.tell("warning", ("routes", name, "mid_stream"), message, "set `restart`, or add such a target")
         if route.hedge is not None and len({use.target.provider for use in uses}) == 1:
             message = "all targets share one account: nobody can be asked beside the first"
-            yield self.tell("warning", ("routes", name, "hedge"), message, "add a target of another provider", at_key=True)
+            yield self.tell(
+                "warning", ("routes", name, "hedge"), message, "add a target of another provider", at_key=True
+            )
 
     def off_entries(self) -> Iterator[Problem]:
         """What the entries of ``off`` leave of each route, and whether they name anything."""

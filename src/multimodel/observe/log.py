@@ -34,6 +34,19 @@ def emit(level: int, event: str, **fields: object) -> None:
 
     Nothing is raised: a filter, a handler or a bound variable of the application must not cost it an answer.
     """
-    if logging.getLogger("multimodel").isEnabledFor(level):
+    if _heard(level):
         with suppress(Exception):
             _logger().log(level, event, **fields)
+
+
+def _heard(level: int) -> bool:
+    """Whether any handler could show it: otherwise structlog need not even be loaded."""
+    ours = logging.getLogger("multimodel")
+    if not ours.isEnabledFor(level):
+        return False
+    logger: logging.Logger | None = ours
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
