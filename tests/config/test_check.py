@@ -56,6 +56,10 @@ def test_a_policy_without_doubts_has_none(check: Callable[..., list[str]]) -> No
         ),
         (f"providers: {{groq: {{}}}}\n{TWO}", "note: p.yaml:1:13: no route uses `groq`"),
         (
+            "routes: {chat: {chain: [openai:gpt-5, local:any], shadow: {target: 'openai:gpt-7'}}}",
+            "note: p.yaml:1:68: `openai:gpt-7` is unverified: the catalogue does not list it",
+        ),
+        (
             "routes: {chat: {chain: [dashscope:qwen-plus, openai:gpt-5], mid_stream: continue}}",
             "warning: p.yaml:1:73: no target after the first is known to go on with an answer",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from typing_extensions import Unpack
 
 from ..config import OffEntry, Policy
 from ..drivers.aio import AsyncioDriver
+from ..drivers.base import aclose, close
 from ..providers.base import Provider
 from ..types import Completion, Messages
 from .core import Core, PolicySource
@@ -74,6 +76,7 @@ class AsyncClient:
         """
         running = Running(self._core, route, messages, options, stream=False)
         driver = AsyncioDriver(running.steps, running.port, self._core.lock)
+        running.begin()
         events = driver.events()
         try:
             async for event in events:
@@ -175,12 +178,12 @@ class AsyncClient:
         """Close the connections of this event loop. The client cannot be used afterwards."""
         self._core.closed = True
         self._core.shadows.close()
-        for provider in self._core.accounts.built():
-            aclose, close = getattr(provider, "aclose", None), getattr(provider, "close", None)
-            if aclose is not None:
-                await aclose()
-            elif close is not None:
-                close()
+        async with AsyncExitStack() as everything:  # one that fails keeps no other open
+            for provider in self._core.accounts.built():
+                if hasattr(provider, "aclose"):
+                    everything.push_async_callback(aclose, provider)
+                else:
+                    everything.callback(close, provider)
 
     async def __aenter__(self) -> Self:
         return self

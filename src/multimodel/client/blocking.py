@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -69,6 +70,7 @@ class Client:
         """
         running = Running(self._core, route, messages, options, stream=False)
         driver = BlockingDriver(running.steps, running.port, self._core.lock)
+        running.begin()
         events = driver.events()
         try:
             for event in events:
@@ -167,8 +169,9 @@ class Client:
         """Close the connections of this process. The client cannot be used afterwards."""
         self._core.closed = True
         self._core.shadows.close()
-        for provider in self._core.accounts.built():
-            close(provider)
+        with ExitStack() as everything:  # one that fails keeps no other open
+            for provider in self._core.accounts.built():
+                everything.callback(close, provider)
 
     def __enter__(self) -> Self:
         return self

@@ -30,7 +30,7 @@ from .switchboard import Switchboard
 from .targets import Accounts, Planned, default_archive, plan_route, plan_shadow
 from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
 
-__all__ = ["Core", "PolicySource", "local_models"]
+__all__ = ["Core", "PolicySource", "chosen", "local_models"]
 
 _NEEDS = frozenset(get_args(Need))
 _SKIPS = {"open": "breaker", "gated": "gate", "full": "bulkhead"}
@@ -52,7 +52,7 @@ class Core:
         self.profiles = profiles
         self.accounts = Accounts(self.policy, profiles, os.environ, given)
         self.rng = Random()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.health = Health(self.rng)
         self.switches = Switches(
             self.policy.off,
@@ -62,7 +62,7 @@ class Core:
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self)
+        self.shadows = Shadows(self.switches, self.rng)
         self.closed = False
         self._chains: dict[str, tuple[Planned, ...]] = {}
         self._shadows: dict[str, Planned | None] = {}
@@ -116,12 +116,7 @@ class Core:
                     f"`{word[:100]}` is no target, provider, operator or author of route `{name}`",
                     hint=did_you_mean(word, names) or f"its targets are {', '.join(names)}",
                 )
-        left = tuple(
-            planned
-            for planned in chain
-            if (only is None or any(_means(word, planned.plan.target) for word in only))
-            and not any(_means(word, planned.plan.target) for word in avoid or ())
-        )
+        left = tuple(planned for planned in chain if chosen(planned, only, avoid))
         if not left:
             raise ConfigurationError(f"`only` and `avoid` leave no target of route `{name}`", hint="name fewer")
         return left
@@ -184,10 +179,11 @@ class Core:
 
     def after_fork(self) -> None:
         """Begin anew in a child: a lock that another thread held would never be released, chance would repeat."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.rng.seed()
+        self.health.after_fork()
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self)
+        self.shadows = Shadows(self.switches, self.rng)
 
 
 _cores: WeakSet[Core] = WeakSet()
@@ -223,6 +219,14 @@ def local_models(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
 
     setup = ProviderSetup("local", profiles["local"], options={"archive": default_archive(os.environ)})
     return LocalProvider(setup).models()
+
+
+def chosen(planned: Planned, only: Sequence[str] | None, avoid: Sequence[str] | None) -> bool:
+    """Whether a call's ``only`` and ``avoid`` leave a target."""
+    target = planned.plan.target
+    return (only is None or any(_means(word, target) for word in only)) and not any(
+        _means(word, target) for word in avoid or ()
+    )
 
 
 def _means(word: str, target: Target) -> bool:

@@ -13,7 +13,7 @@ from ..engine.settings import TargetPlan
 from ..errors import PolicyDeniedError
 from ..governance.switches import Switches
 from ..providers.derive import async_stream, blocking_stream
-from ..types import AnswerEvent, Attempt, Request, TextDelta, Usage
+from ..types import AnswerEvent, Attempt, ReasoningDelta, Request, TextDelta, Usage
 from .prices import priced
 from .request import continued, with_defaults
 from .targets import Planned
@@ -29,23 +29,33 @@ class Port:
 
     :param planned: the targets that may be asked.
     :param transcript: what the caller has seen, for an answer that another target goes on with.
+    :param given_up: whether nobody waits any more for what runs on a thread of its own.
     """
 
     def __init__(
-        self, call: Call, request: Request, planned: Sequence[Planned], switches: Switches, transcript: Transcript
+        self,
+        call: Call,
+        request: Request,
+        planned: Sequence[Planned],
+        switches: Switches,
+        transcript: Transcript,
+        given_up: Callable[[], bool] | None = None,
     ) -> None:
         self._call = call
         self._request = request
         self._planned = planned
         self._switches = switches
         self._transcript = transcript
+        self._given_up = given_up
 
     def open(
         self, start: Start, now: Callable[[], float], given_up: Callable[[], bool] | None = None
     ) -> Iterator[AnswerEvent]:
         """Begin an attempt on the caller's thread."""
         planned = self._allowed(start)
-        events = blocking_stream(planned.account.reach())(self._attempt(planned, start, now, given_up))
+        events = blocking_stream(planned.account.reach())(
+            self._attempt(planned, start, now, given_up or self._given_up)
+        )
         return events if start.how != "continue" else _joined(events, Overlap(self._transcript.text))
 
     def aopen(self, start: Start, now: Callable[[], float]) -> AsyncIterator[AnswerEvent]:
@@ -105,6 +115,9 @@ async def _ajoined(events: AsyncIterator[AnswerEvent], seam: Overlap) -> AsyncIt
 
 
 def _trimmed(event: AnswerEvent, seam: Overlap) -> Iterator[AnswerEvent]:
+    if isinstance(event, ReasoningDelta):  # says nothing about where the text goes on
+        yield event
+        return
     text = seam.add(event.text) if isinstance(event, TextDelta) else seam.close()
     if text:
         yield TextDelta(text)

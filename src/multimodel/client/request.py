@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Message, Request, VideoPart
+from ..types import AudioPart, FilePart, ImagePart, Message, Request, TextPart, VideoPart
 
 __all__ = ["build_request", "can_go_on", "continued", "has_effects", "needs_of", "with_defaults"]
 
@@ -79,11 +79,11 @@ def continued(request: Request, said: str) -> Request:
     if not said:
         return request
     *before, last = request.messages
-    begun = last.content if last.role == "assistant" and not last.tool_calls and isinstance(last.content, str) else None
-    if begun is None:
-        before.append(last)
-    beginning = Message(role="assistant", content=(begun or "") + said)
-    return request.model_copy(update={"messages": (*before, beginning)})
+    if last.role != "assistant" or last.tool_calls:
+        beginning = Message(role="assistant", content=said)
+        return request.model_copy(update={"messages": (*request.messages, beginning)})
+    content = last.content + said if isinstance(last.content, str) else (*last.content, TextPart(text=said))
+    return request.model_copy(update={"messages": (*before, last.model_copy(update={"content": content}))})
 
 
 def needs_of(request: Request) -> frozenset[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +16,10 @@ from ..engine import Call, End, Event, Step, TargetPlan, run
 from ..errors import ConfigurationError, StreamInterruptedError
 from ..observe import emit
 from ..types import Completion, Report, Segment
-from .core import Core
+from .core import Core, chosen
 from .options import split_options
 from .port import Port
-from .request import build_request, can_go_on, has_effects, needs_of
+from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
 from .targets import Planned, call_settings, drawn
 
 __all__ = ["Running"]
@@ -41,9 +42,10 @@ class Running:
         self._metadata = choices.metadata
         needs = needs_of(request) | frozenset(settings.requires)
         limits = call_settings(settings, stream=stream, deadline=choices.deadline)
-        if has_effects(request):
+        whole = [with_defaults(request, planned.params) for planned in core.chain(name)]
+        if any(map(has_effects, whole)):
             limits = replace(limits, effects=True)
-        if limits.mid_stream == "continue" and not can_go_on(request):
+        if limits.mid_stream == "continue" and not all(map(can_go_on, whole)):
             limits = replace(limits, mid_stream="error")
         self.call = Call(name, limits, now(), stream)
         able: list[Planned] = []
@@ -56,6 +58,7 @@ class Running:
         if settings.traffic:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript()
+        self._copy: Callable[[], None] | None = None
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
@@ -64,8 +67,14 @@ class Running:
             for planned in able
         ]
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
-        if settings.shadow is not None and not limits.effects:
-            core.shadows.offer(name, settings, request, needs, choices.metadata)
+        shadow = None if limits.effects else core.shadow(name)
+        if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
+            self._copy = partial(core.shadows.offer, name, settings, request, shadow, choices.metadata)
+
+    def begin(self) -> None:
+        """Offer a copy to the route's shadow, now that the call is made."""
+        if self._copy is not None:
+            self._copy()
 
     # --- the end ---
 
@@ -127,7 +136,7 @@ class Running:
     def _log(self, report: Report) -> None:
         """One event per attempt that failed, and one per call that did."""
         for attempt in report.attempts:
-            if attempt.outcome not in ("ok", "cancelled"):
+            if attempt.outcome not in ("ok", "cancelled", "lost"):
                 level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING
                 emit(
                     level,

@@ -1,7 +1,7 @@
 """Shadow targets: they get a copy of some calls, and nobody sees their answers.
 
-They have a health of their own and threads of their own, and what does not fit their queue is dropped, so that a
-call is neither slower nor worse for having a shadow.
+They have a health of their own and threads of their own, and what is too much at one time is dropped, so that a call
+is neither slower nor worse for having a shadow.
 """
 
 from __future__ import annotations
@@ -9,91 +9,75 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
-from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from random import Random
 
 from ..config import Route
 from ..drivers.base import close, now
 from ..drivers.blocking import BlockingDriver
 from ..drivers.transcript import Transcript
 from ..engine import Call, Health, run
+from ..governance.switches import Switches
 from ..observe import emit
 from ..types import Request
 from .port import Port
 from .targets import Planned, call_settings
 
-if TYPE_CHECKING:
-    from .core import Core
-
 __all__ = ["Shadows"]
 
-_THREADS = 2
-_QUEUE = 32
-_Copy = tuple[Call, Request, Planned, Mapping[str, str]]
+_AT_ONCE = 8
 
 
 class Shadows:
     """The copies of one client's calls. What became of each is the log event ``multimodel.shadow``."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._health = Health(core.rng)
-        self._lock = threading.Lock()
-        self._copies: Queue[_Copy | None] = Queue(_QUEUE)
-        self._threads: list[threading.Thread] = []
+    def __init__(self, switches: Switches, rng: Random) -> None:
+        self._switches = switches
+        self._rng = rng
+        self._health = Health(rng)
+        self._lock = threading.RLock()
+        self._places = threading.Semaphore(_AT_ONCE)
+        self._closed = threading.Event()
+        self._reached: dict[str, Planned] = {}
 
-    def offer(
-        self, name: str, route: Route, request: Request, needs: frozenset[str], metadata: Mapping[str, str]
-    ) -> None:
-        """Send a copy, by the share of calls that the route says, if the target is eligible and there is room."""
-        planned = self._core.shadow(name)
-        if planned is None or route.shadow is None or self._core.rng.random() >= route.shadow.share:
+    def offer(self, name: str, route: Route, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
+        """Send a copy, by the share of calls that the route says, if there is room."""
+        if route.shadow is None or self._rng.random() >= route.shadow.share:
             return
-        if self._core.obstacle(planned, needs) is not None:
-            return
-        call = Call(name, call_settings(route, stream=False, deadline=None), now(), stream=False)
-        try:
-            self._copies.put_nowait((call, request, planned, metadata))
-        except Full:
-            emit(logging.INFO, "multimodel.shadow", route=name, target=str(planned.plan.target), outcome="dropped")
-            return
-        if not self._threads:
-            with self._lock:
-                if not self._threads:
-                    self._threads = [
-                        threading.Thread(target=self._work, name="multimodel-shadow", daemon=True)
-                        for _ in range(_THREADS)
-                    ]
-                    for thread in self._threads:
-                        thread.start()
+        target = str(planned.plan.target)
+        if self._places.acquire(blocking=False):
+            settings = replace(call_settings(route, stream=False, deadline=None), hedge=None)
+            self._reached[target] = planned
+            work = (Call(name, settings, now(), stream=False), request, planned, metadata)
+            try:
+                threading.Thread(target=self._work, args=work, name="multimodel-shadow", daemon=True).start()
+            except RuntimeError:  # the process may have no more threads
+                self._places.release()
+            else:
+                return
+        emit(logging.INFO, "multimodel.shadow", route=name, target=target, outcome="dropped")
 
     def close(self) -> None:
-        """Send no more copies, and close the connections of those under way."""
-        if not self._threads:
-            return
-        while not self._copies.empty():
-            with suppress(Empty):
-                self._copies.get_nowait()
-        for _ in self._threads:
-            self._copies.put_nowait(None)
-        for provider in self._core.accounts.built():
-            close(provider)
+        """Break off what is under way, and close the connections."""
+        self._closed.set()
+        for planned in self._reached.values():
+            for provider in planned.account.providers:
+                close(provider)
 
-    def _work(self) -> None:
-        while (copy := self._copies.get()) is not None:
-            try:
-                self._send(*copy)
-            except Exception as bug:  # noqa: BLE001  # an adapter's bug must not end the thread; calls would show it
-                emit(logging.ERROR, "multimodel.shadow", route=copy[0].route, outcome=type(bug).__name__)
+    def _work(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
+        try:
+            self._send(call, request, planned, metadata)
+        except Exception as bug:  # noqa: BLE001  # an adapter's bug: calls would show it
+            emit(logging.ERROR, "multimodel.shadow", route=call.route, outcome=type(bug).__name__)
+        finally:
+            self._places.release()
 
     def _send(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
-        call.started = now()
-        port = Port(call, request, [planned], self._core.switches, Transcript())
-        driver = BlockingDriver(run(call, [planned.plan], self._health, self._core.rng), port, self._lock)
+        port = Port(call, request, [planned], self._switches, Transcript(), given_up=self._closed.is_set)
+        driver = BlockingDriver(run(call, [planned.plan], self._health, self._rng), port, self._lock)
         for _ in driver.events():
             pass
-        if driver.end is None:
+        if driver.end is None or self._closed.is_set():
             return
         report = driver.end.report
         usage = driver.finished.usage if driver.finished is not None else None

@@ -101,6 +101,7 @@ class Stream(_Answer):
 
 def _read(running: Running, driver: BlockingDriver) -> Generator[StreamEvent, None, None]:
     add = running.transcript.add
+    running.begin()
     events = driver.events()
     with running.read():
         try:
@@ -158,6 +159,7 @@ class AsyncStream(_Answer):
 
 async def _aread(running: Running, driver: AsyncioDriver) -> AsyncGenerator[StreamEvent, None]:
     add = running.transcript.add
+    running.begin()
     events = driver.events()
     with running.read():
         try:

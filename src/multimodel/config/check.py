@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from ..providers.profile import Profile
@@ -11,7 +11,7 @@ from ..types import Target
 from .policy import Policy
 from .problems import MistakeError, Path, Problem, did_you_mean
 from .provider import key_of, profile_of
-from .routes import Route
+from .routes import ChainMember, Route
 from .units import format_duration
 
 __all__ = ["check_policy"]
@@ -69,6 +69,13 @@ class _Check:
             target = Target(member.provider, member.model, operator, facts.author if facts else None)
             yield _Use(target, profile, ("routes", name, "chain", index))
 
+    def shadow(self, name: str, route: Route) -> Iterator[_Use]:
+        """The target that only listens, if there is one."""
+        if route.shadow is not None:
+            member = ChainMember(target=route.shadow.target)
+            for use in self.uses(name, route.model_copy(update={"chain": (member,)})):
+                yield replace(use, path=("routes", name, "shadow", "target"))
+
     def problems(self) -> Iterator[Problem]:
         for name, profile in self.used_providers().items():
             yield from self.key(name, profile)
@@ -81,11 +88,17 @@ class _Check:
         yield from self.off_entries()
 
     def used_providers(self) -> dict[str, Profile]:
-        return {use.target.provider: use.profile for uses in self.chains.values() for use in uses}
+        return {use.target.provider: use.profile for uses in self.everybody() for use in uses}
+
+    def everybody(self) -> Iterator[list[_Use]]:
+        """The targets of each route, those that only listen last."""
+        yield from self.chains.values()
+        for name, route in self.policy.routes.items():
+            yield list(self.shadow(name, route))
 
     def first_uses(self) -> list[_Use]:
         first: dict[str, _Use] = {}
-        for uses in self.chains.values():
+        for uses in self.everybody():
             for use in uses:
                 first.setdefault(str(use.target), use)
         return list(first.values())

@@ -30,7 +30,7 @@ class AsyncioDriver(Driver):
         self._port = port
         self._step: Step | None = None
 
-    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:  # noqa: PLR0912  # a further generator would cost each piece
         """Yield the answer's events; ``end`` and ``finished`` are set when it returns. Close it to cancel the call."""
         try:
             self._step = self._send(None)
@@ -63,6 +63,8 @@ class AsyncioDriver(Driver):
                         await aclose(events)
                 except (CallError, ConfigurationError) as failed:
                     error = failed
+                if error is None and finished is not None and self._nothing_yet and (told := news(start)) is not None:
+                    yield told
                 self._step = self._ended(start, error, finished, self._port)
         except Exception as bug:
             self._abort(bug)
@@ -102,6 +104,8 @@ class AsyncioDriver(Driver):
                     continue
                 number, event = came
                 if isinstance(event, tuple):
+                    if winner is None and event[1] is not None and (told := news(crew.flying[number])) is not None:
+                        yield told
                     step = self._ended(crew.flying.pop(number), *event, self._port)
                     continue
                 if winner is None:

@@ -63,6 +63,8 @@ class BlockingDriver(Driver):
                         close(events)
                 except (CallError, ConfigurationError) as failed:
                     error = failed
+                if error is None and finished is not None and self._nothing_yet and (told := news(start)) is not None:
+                    yield told
                 step = self._ended(start, error, finished, self._port)
         except Exception as bug:
             self._abort(bug)
@@ -100,6 +102,8 @@ class BlockingDriver(Driver):
                     continue
                 number, event = came
                 if isinstance(event, tuple):
+                    if winner is None and event[1] is not None and (told := news(crew.flying[number])) is not None:
+                        yield told
                     step = self._ended(crew.flying.pop(number), *event, self._port)
                     continue
                 if winner is None:

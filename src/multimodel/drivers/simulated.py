@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from ..engine.steps import Cancel, Commit, End, Ended, Event, First, Start, Step, ToolShown, Woke
 from ..errors import CallError, Kind, error_for
-from ..types import AnswerEvent, Finished, Restarted, StreamEvent, Switched, ToolCallDelta
+from ..types import AnswerEvent, Finished, StreamEvent, ToolCallDelta
+from .base import news
 
 __all__ = ["Script", "SimulatedCall", "SimulatedDriver", "VirtualClock", "Watch"]
 
@@ -149,8 +150,9 @@ class SimulatedCall:
             flight.begun = True
             self.send(First(now, start.attempt))
             if self._committed == start.attempt and start.how != "fresh":
-                told = Restarted if start.how == "restart" else Switched
-                self.delivered.append(told(start.plan.target))
+                told = news(start)
+                assert told is not None
+                self.delivered.append(told)
         if self._committed == start.attempt:
             self.delivered.append(event)
             if type(event) is ToolCallDelta and not flight.tool:
@@ -166,6 +168,8 @@ class SimulatedCall:
             self.send(Ended(now, attempt, error or error_for("truncated_stream")))
         else:
             self.finished = finished
+            if self._committed and not flight.begun and (told := news(flight.start)) is not None:
+                self.delivered.append(told)
             self.send(Ended(now, attempt, None, finished.usage, finished.request_id))
 
     def _fly(self, start: Start) -> None:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from ..engine.steps import Start
 from ..errors import CallError, ConfigurationError, MultimodelError
 from ..types import AnswerEvent, Finished
 from .base import aclose, now
-from .threads import Over
+from .threads import AHEAD, Over
+
+if TYPE_CHECKING:
+    from .aio import AsyncPort
 
 __all__ = ["Tasks"]
 
 _PATIENCE = 1.0  # seconds for a task to close what it has open
-
-
-class _Port(Protocol):
-    def aopen(self, start: Start, now: Callable[[], float]) -> AsyncIterator[AnswerEvent]: ...
 
 
 class Tasks:
@@ -29,16 +27,18 @@ class Tasks:
     :ivar flying: their starts, by number. Whoever takes an ``Over`` removes its start.
     """
 
-    def __init__(self, port: _Port) -> None:
+    def __init__(self, port: AsyncPort) -> None:
         self._port = port
-        self._came: asyncio.Queue[tuple[int, AnswerEvent | Over | Exception]] = asyncio.Queue()
+        self._came: asyncio.Queue[tuple[int, AnswerEvent | Over | BaseException]] = asyncio.Queue()
         self._kept: deque[tuple[int, AnswerEvent | Over]] = deque()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._room: dict[int, asyncio.Semaphore] = {}
         self.flying: dict[int, Start] = {}
 
     def start(self, start: Start) -> None:
         """Begin an attempt."""
         self.flying[start.attempt] = start
+        self._room[start.attempt] = asyncio.Semaphore(AHEAD)
         self._tasks[start.attempt] = asyncio.create_task(self._work(start), name="multimodel-hedge")
 
     async def next(self, until: float | None) -> tuple[int, AnswerEvent | Over] | None:
@@ -79,8 +79,12 @@ class Tasks:
                     number, item = await self._came.get()
             except TimeoutError:
                 return None
-        if isinstance(item, Exception):
-            raise item
+        if isinstance(item, BaseException):
+            if number in self.flying:
+                raise item
+            return number, (None, None)  # nobody waits for it any more
+        if not isinstance(item, tuple):
+            self._room[number].release()
         return number, item
 
     async def _work(self, start: Start) -> None:
@@ -91,10 +95,14 @@ class Tasks:
                 async for event in events:
                     if type(event) is Finished:
                         finished = event
-                    else:
-                        self._came.put_nowait((number, event))
+                        continue
+                    await self._room[number].acquire()
+                    self._came.put_nowait((number, event))
             finally:
                 await aclose(events)
+        except asyncio.CancelledError as cancelled:
+            self._came.put_nowait((number, cancelled))
+            raise
         except (CallError, ConfigurationError) as failed:
             self._came.put_nowait((number, (failed, None)))
         except Exception as bug:  # noqa: BLE001  # whatever it is, it belongs to the caller's task

@@ -24,7 +24,7 @@ class Course:
     :ivar sent: attempts begun, those included that were not put on the wire in the end.
     :ivar committed: content was handed to the caller.
     :ivar final: and nothing can be added to it or put in its place.
-    :ivar unseen: content came that must be thrown away, or gone on with, before another attempt's.
+    :ivar begun: an answer has begun, which the next attempt throws away or goes on with.
     :ivar broke: what first broke an answer of which the caller had seen something.
     :ivar asked: keys of targets that were asked side by side, and are not asked again.
     :ivar rest: the targets that may still be asked after the current one.
@@ -34,6 +34,7 @@ class Course:
 
     __slots__ = (
         "asked",
+        "begun",
         "broke",
         "call",
         "committed",
@@ -46,7 +47,6 @@ class Course:
         "rng",
         "sent",
         "settings",
-        "unseen",
         "window_floor",
     )
 
@@ -58,7 +58,7 @@ class Course:
         self.now = call.started
         self.deadline = call.deadline
         self.sent = 0
-        self.committed = self.final = self.unseen = self.last = False
+        self.committed = self.final = self.begun = self.last = False
         self.broke: CallError | None = None
         self.asked: set[str] = set()
         self.rest = plans

@@ -45,7 +45,7 @@ class Flight:
         """Take its end: settle with the target's health, and record it."""
         error = ended.error
         if error is None and ended.cancelled:
-            self._health.release(self._permit, self.plan)
+            self._health.release(self._permit)
             self._record(now, "lost", ended)
             return
         blame = error is None or self._blamed(error, now)
@@ -60,7 +60,7 @@ class Flight:
 
     def abandon(self, now: float, outcome: str) -> None:
         """Nobody waits for its end any more."""
-        self._health.release(self._permit, self.plan)
+        self._health.release(self._permit)
         self._record(now, outcome, None)
 
     def _blamed(self, error: CallError, now: float) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import ceil, inf
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -58,6 +59,7 @@ class Permit:
     """
 
     begun: float
+    bulkhead: Bulkhead
     epochs: dict[_Name, int] = field(default_factory=dict)
     probes: tuple[_Name, ...] = ()
 
@@ -110,9 +112,11 @@ class Health:
         return Obstacle("breaker", worst.blocked_until, worst.cause, last_resort=rested and not probing)
 
     def clear_at(self, plan: TargetPlan, now: float) -> float:
-        """The instant from which ``plan`` may be asked, as far as is known now."""
+        """The instant from which ``plan`` may be asked, as far as is known now; nobody knows when a place is free."""
         obstacle = self.obstacle(plan, now)
-        return now if obstacle is None else obstacle.until
+        if obstacle is None:
+            return now
+        return inf if obstacle.reason == "bulkhead" else obstacle.until
 
     def is_probe(self, plan: TargetPlan, now: float) -> bool:
         """Whether an attempt on ``plan`` now would be a breaker's probe."""
@@ -125,12 +129,12 @@ class Health:
             bulkhead = self._bulkheads[plan.key] = Bulkhead()
         bulkhead.flying += 1
         if not self._breakers:
-            return Permit(now)
+            return Permit(now, bulkhead)
         known = self._of(plan)
         probes = tuple(name for name, breaker in known if not breaker.closed)
         for name in probes:
             self._breakers[name].lease(lease_until)
-        return Permit(now, {name: breaker.epoch for name, breaker in known}, probes)
+        return Permit(now, bulkhead, {name: breaker.epoch for name, breaker in known}, probes)
 
     def earn(self, plan: TargetPlan) -> None:
         """Add a first attempt's share to the retry bucket."""
@@ -182,7 +186,7 @@ class Health:
     def usual_first_content(self, plan: TargetPlan) -> float | None:
         """The 95th percentile of the target's healthy times to first content, in seconds; None when unknown."""
         seen = self._first_content.get(plan.key)
-        return sorted(took for _, took in seen)[int(0.95 * (len(seen) - 1))] if seen else None
+        return sorted(took for _, took in seen)[ceil(0.95 * len(seen)) - 1] if seen else None
 
     def fair_chance(self, plan: TargetPlan, own: float) -> float:
         """Seconds within which a healthy target would have begun; its own limit while that was never measured."""
@@ -193,6 +197,10 @@ class Health:
     def flying(self) -> int:
         """Attempts under way, over all targets."""
         return sum(bulkhead.flying for bulkhead in self._bulkheads.values())
+
+    def after_fork(self) -> None:
+        """Forget what is under way: it is the parent's."""
+        self._bulkheads = {}
 
     # --- after an attempt ---
 
@@ -212,7 +220,7 @@ class Health:
     def settle(self, permit: Permit, plan: TargetPlan, now: float, error: CallError | None, *, blame: bool) -> None:
         """Take an attempt's result. ``blame`` False: the result is neutral."""
         blamed = None
-        bulkhead = self._bulkheads[plan.key]
+        bulkhead = permit.bulkhead
         if error is None:
             self._limited.pop(plan.credential, None)
             bulkhead.answered()
@@ -252,9 +260,9 @@ class Health:
                 breaker.fail(now, plan.breaker, self._rng, error)
         return name
 
-    def release(self, permit: Permit, plan: TargetPlan) -> None:
+    def release(self, permit: Permit) -> None:
         """Give a permit back without a result, as after a cancellation."""
-        self._bulkheads[plan.key].flying -= 1
+        permit.bulkhead.flying -= 1
         for name in permit.probes:
             breaker = self._breakers[name]
             if breaker.epoch == permit.epochs[name]:

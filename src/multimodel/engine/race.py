@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..errors import CallError
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
@@ -82,14 +83,22 @@ class Race:
             self.verdict = flight, ended
         elif self._winner is not None:
             self.do = self._show(self._winner)
-        elif self.verdict is None and (error is None or course.ends_the_call(error)):  # None: an answer without content
+        elif self.verdict is None and self._decides(flight, error):
             self.verdict = flight, ended
             self.do = Cancel(self.flights[0].start.attempt)
+
+    def _decides(self, flight: Flight, error: CallError | None) -> bool:
+        """Whether an end before anybody's content ends the other attempt too.
+
+        An empty answer does, and a refusal that is the caller's to see; but what a second attempt is refused is no reason
+        to break the first one off.
+        """
+        return error is None or (flight.plan is self._lead and self._course.ends_the_call(error))
 
     def _show(self, flight: Flight) -> Commit | None:
         """Decide what becomes of the winner's content, now that its first piece is there."""
         course, mode = self._course, self._course.settings.mid_stream
-        course.unseen = mode != "error"
+        course.begun = mode != "error"
         if mode == "unseen" or not course.call.stream:
             return None
         course.committed = flight.shown = True
@@ -104,7 +113,7 @@ class Race:
         until = limits.first_content if plan.stream else max(limits.first_content, limits.whole)
         permit = health.admit(plan, course.now, min(course.deadline, until) + _LEASE_GRACE)
         how: Literal["fresh", "restart", "continue"] = "fresh"
-        if course.unseen:
+        if course.begun:
             how = "continue" if course.committed and course.settings.mid_stream == "continue" else "restart"
         if probe and reason != "last_resort":
             reason = "probe"
@@ -131,7 +140,13 @@ class Race:
     def _hedge_at(self, reason: AttemptReason) -> float | None:
         course, plan = self._course, self._lead
         hedge = course.settings.hedge
-        if hedge is None or course.settings.effects or course.committed or reason in ("retry", "path", "last_resort"):
+        if (
+            hedge is None
+            or not course.rest
+            or course.settings.effects
+            or course.committed
+            or reason in ("retry", "path", "last_resort")
+        ):
             return None
         after = hedge.after
         if after is None:

@@ -75,6 +75,7 @@ MAYBE_DONE: frozenset[Kind] = frozenset(
         "timeout.whole",
         "timeout.idle",
         "connection.maybe_sent",
+        "connection.stale",
         "invalid_response",
         "truncated_stream",
     }

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..types import AnswerEvent, Attempt
 
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
 __all__ = ["async_stream", "blocking_stream"]
+
+_LOOK = 0.02  # seconds between two looks at whether anybody still waits
 
 
 def blocking_stream(provider: Any) -> Callable[[Attempt], Iterator[AnswerEvent]]:
@@ -44,18 +49,38 @@ def _blocking(provider: Any, attempt: Attempt) -> Generator[AnswerEvent, None, N
         else:
             results.put(None)
 
-    thread = Thread(target=lambda: asyncio.run(pump()), name="multimodel-derived", daemon=True)
+    def work() -> None:
+        try:
+            asyncio.run(pump())
+        except BaseException as error:  # noqa: BLE001  # no event loop could be made
+            results.put(error)
+
+    thread = Thread(target=work, name="multimodel-derived", daemon=True)
     thread.start()
     try:
-        while (result := results.get()) is not None:
+        while (result := _next(results, attempt.given_up)) is not None:
             if isinstance(result, BaseException):
                 raise result
             yield result
     finally:
-        loop, task = begun.result()
-        if task is not None and thread.is_alive() and not loop.is_closed():
-            loop.call_soon_threadsafe(task.cancel)
+        if begun.done():
+            loop, task = begun.result()
+            if task is not None and thread.is_alive() and not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
         thread.join(1.0)
+
+
+def _next(results: SimpleQueue[Any], given_up: Callable[[], bool] | None) -> Any:
+    """Wait for the next result; None when nobody waits any more."""
+    from queue import Empty
+
+    while given_up is not None:
+        try:
+            return results.get(timeout=_LOOK)
+        except Empty:
+            if given_up():
+                return None
+    return results.get()
 
 
 async def _asynchronous(provider: Any, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:

@@ -31,7 +31,7 @@ _OK = 200
 _ERRORS = range(400, 600)
 _SERVER = 500
 _SHOWABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .:/-]{0,99}")
-_STATUS_PREFIX = re.compile(r"<[0-9]{3}>\s*")
+_STATUS_PREFIX = re.compile(r"^<[0-9]{3}>\s*")
 _CODE_IN_MESSAGE = re.compile(r"(?:<[0-9]{3}>\s*)?([A-Za-z]+(?:\.[A-Za-z]+)+):\s")
 _ALGO = "internalerror.algo."
 
@@ -107,7 +107,7 @@ def _code(value: object) -> tuple[str | None, int | None]:
         return None, None
     if re.fullmatch("[45][0-9]{2}", value):
         return None, int(value)
-    return _STATUS_PREFIX.sub("", value.strip(), count=1) or None, None
+    return _STATUS_PREFIX.sub("", value.strip()) or None, None
 
 
 def _text(data: bytes) -> str:

@@ -99,7 +99,7 @@ def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, notes: l
 
 def _why_off(request: Request, dialect: Dialect) -> str | None:
     """Say why a model whose thinking can be switched must not think, if so."""
-    if request.tools and (isinstance(request.tool_choice, NamedTool) or request.tool_choice == "required"):
+    if isinstance(request.tool_choice, NamedTool) or request.tool_choice == "required":
         return "a forced tool"
     if is_prefill(request):
         return "the beginning of an answer"
