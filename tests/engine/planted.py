@@ -216,7 +216,7 @@ BUGS: dict[str, Bug] = {
         Breaker, blocked=lambda self, now: self.open_until is not None and now < self.open_until
     ),
     "a cancelled probe keeps its place": lambda: around(
-        Health, "release", lambda original, self, permit, plan: original(self, replace(permit, probes=()), plan)
+        Health, "release", lambda original, self, permit: original(self, replace(permit, probes=()))
     ),
     "a neutral probe keeps its place": lambda: changed(Breaker, free=lambda self: None),
     "no epochs": lambda: both(around(Breaker, "_open", _without_epoch), around(Breaker, "succeed", _without_epoch)),
@@ -298,7 +298,7 @@ BUGS: dict[str, Bug] = {
     "begins anew after a tool call": lambda: around(Race, "take", _no_tool),
     "a cut answer is a success": lambda: around(Race, "_landed", _truncated_is_fine),
     "goes on where that is not known to work": lambda: around(_Run, "_skipped", _as_if_it_could),
-    "content of two attempts without a word": lambda: during(Race, "_begin", lambda self: self._course, unseen=False),
+    "content of two attempts without a word": lambda: during(Race, "_begin", lambda self: self._course, begun=False),
     # two side by side
     "a hedge on the same key": lambda: around(Race, "_rival", _any_rival),
     "hedges without a budget": lambda: changed(Health, take_hedge=lambda self, route: True),
