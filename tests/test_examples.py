@@ -53,6 +53,11 @@ def test_async_backend_answers_all_requests(vendors, capsys):
     assert capsys.readouterr().out.count("200 What is") == 20
 
 
+def test_an_outage_is_rehearsed_without_a_network(capsys):
+    run("rehearse_an_outage.py")
+    assert "1000 answered, 0 failed" in capsys.readouterr().out
+
+
 def test_tools_round_trip_runs_the_tool_and_gives_the_result_back(vendors, capsys):
     def answer(request):
         messages = json.dumps(request.body)
