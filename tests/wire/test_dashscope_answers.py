@@ -195,6 +195,27 @@ def test_a_url_error_names_the_other_path(here: str, there: str):
         assert error.path == there
 
 
+@pytest.mark.parametrize(("quirks", "there"), [({}, "multimodal"), ({"native_path": "elsewhere"}, None)])
+def test_the_other_path_is_that_of_media_unless_the_catalogue_says_more(quirks: dict[str, str], there: str | None):
+    for message in ("url error", "URL Error, please check"):
+        error = DashScopeCodec().error(400, {}, error_frame("InvalidParameter", message), Dialect(quirks=quirks))
+        assert (error.kind, error.status, error.path) == ("bad_request", 400, there)
+
+
+def test_a_url_error_that_is_no_bad_request_names_no_path():
+    for status in (404, 500):
+        assert DashScopeCodec().error(status, {}, b'{"message":"url error"}', Dialect()).path is None
+    assert DashScopeCodec().error(400, {}, b'{"code":"E1"}', Dialect()).path is None
+
+
+def test_the_status_and_the_headers_of_an_error_are_facts_of_it():
+    error = DashScopeCodec().error(429, {"retry-after": "2", "x-request-id": "a-1"}, b"{}", Dialect())
+    assert (error.kind, error.status, error.retry_after, error.request_id) == ("rate_limited", 429, 2.0, "a-1")
+    body = error_frame("Strange", status=503)
+    error = failure(WIRE, body, {**STREAM, "retry-after": "2", "x-request-id": "a-1"})
+    assert (error.kind, error.status, error.retry_after, error.request_id) == ("overloaded", 503, 2.0, "a-1")
+
+
 def test_a_url_error_after_content_names_no_path():
     assert failure(WIRE, sse(frame("A")) + error_frame("InvalidParameter", "url error")).path is None
 

@@ -46,6 +46,33 @@ def test_a_date_without_a_usable_date_beside_it_is_ignored(date: str):
     assert after(retry_after=LATER) is None
 
 
+def test_the_dates_own_moment_is_a_wait_of_nothing():
+    assert after(retry_after=DATE, date=DATE) == 0.0
+
+
+@pytest.mark.parametrize("size", [200, 201])
+def test_a_header_of_two_hundred_characters_is_read_and_a_longer_one_is_not(size: int):
+    assert after(retry_after="7".rjust(size)) == (7.0 if size == 200 else None)
+    assert after(retry_after_ms="7".ljust(size)) == (0.007 if size == 200 else None)
+    assert after(retry_after=LATER.ljust(size), date=DATE) == (7.0 if size == 200 else None)
+    assert after(retry_after=LATER, date=DATE.ljust(size)) == (7.0 if size == 200 else None)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("2, nan, 7", 7.0), ("soon, 3", 3.0), ("9,1e400", 9.0), ("-5,4", 4.0)])
+def test_of_several_values_the_largest_that_is_a_number_counts(value: str, seconds: float):
+    assert after(retry_after=value) == seconds
+    assert after(retry_after_ms=value) == seconds / 1000
+
+
+@pytest.mark.parametrize("value", ["", " ", ",", "FALSE,true", "1", "yes"])
+def test_another_word_in_x_should_retry_says_nothing(value: str):
+    assert hints({"x-should-retry": value}).should_retry is None
+
+
+def test_x_should_retry_may_have_spaces_around_it():
+    assert hints({"x-should-retry": " False "}).should_retry is False
+
+
 def test_a_date_in_the_past_is_ignored():
     assert after(retry_after=DATE, date=LATER) is None
 
@@ -57,6 +84,20 @@ def test_x_should_retry_is_true_false_or_nothing(value: str, meant: bool | None)
 
 def test_without_headers_there_are_no_hints():
     assert (hints({}).retry_after, hints({}).should_retry) == (None, None)
+
+
+@pytest.mark.parametrize("stated", ["x" * 128, "a", "0", "req_A-1.b:c/d+e="])
+def test_what_can_be_a_request_id_is_one(stated: str):
+    assert (
+        request_id({"x-request-id": stated}) == request_id({"request-id": stated}) == request_id({}, stated) == stated
+    )
+
+
+def test_a_header_that_is_no_request_id_gives_way_to_the_next():
+    assert request_id({"x-request-id": "two words", "request-id": "req-1"}, "b") == "req-1"
+    assert request_id({"x-request-id": "a-1", "request-id": "req-1"}, "b") == "a-1"
+    assert request_id({"x-request-id": "", "request-id": "two words"}, "b") == "b"
+    assert request_id({}, "two words") is None
 
 
 def test_the_request_id_comes_from_the_headers_then_from_the_body():
@@ -105,3 +146,28 @@ def test_of_two_resets_the_later_counts() -> None:
     headers = {f"x-ratelimit-remaining-{name}": "0" for name in ("requests", "tokens")}
     headers |= {"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "5s"}
     assert hints(headers).retry_after == 5.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-reset-requests": "5s"}, None),
+        ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-remaining-requests": " 0 ", "x-ratelimit-reset-requests": " 5s "}, 5.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-requests": "5s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h1m1.5s500ms"}, 3662.0),
+        ({"x-ratelimit-remaining-images": "0", "x-ratelimit-reset-images": "5s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "5s", "retry-after": ""}, 5.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "5s", "retry-after": "soon"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "5s", "retry-after-ms": "1000"}, 1.0),
+    ],
+)
+def test_only_the_reset_of_what_is_used_up_is_a_wait(headers: dict[str, str], seconds: float | None):
+    assert hints(headers).retry_after == seconds
+
+
+def test_a_reset_that_cannot_be_read_does_not_hide_the_other() -> None:
+    headers = {f"x-ratelimit-remaining-{name}": "0" for name in ("requests", "tokens")}
+    for requests in ("soon", ""):
+        found = hints({**headers, "x-ratelimit-reset-requests": requests, "x-ratelimit-reset-tokens": "5s"})
+        assert found.retry_after == 5.0

@@ -409,10 +409,71 @@ def test_arguments_that_are_an_object_become_text():
 
 
 @pytest.mark.parametrize(
-    "calls", [{}, [None], [{"function": None}], [{"id": 1, "function": {"name": 2, "arguments": 3}}], "x"]
+    "calls", [{}, [None], [{"function": None}], [{"id": 1, "function": {"name": 2, "arguments": 3}}], "x", 7, True]
 )
 def test_what_is_no_tool_call_is_left_out(calls: object):
     assert calls_of(answer(WIRE, sse(chunk(tool_calls=calls), STOP))) == {}
+    both = [*(calls if isinstance(calls, list) else [calls]), piece("{}", id="a", name="f")]
+    assert calls_of(answer(WIRE, sse(chunk(tool_calls=both), STOP))) == {0: ("a", "f", "{}")}
+
+
+@pytest.mark.parametrize("said", [{"id": "a"}, {"name": "f"}, {"arguments": "{}"}])
+def test_a_piece_may_say_only_one_thing(said: dict[str, str]):
+    call = piece(said.get("arguments", ""), id=said.get("id"), name=said.get("name"))
+    assert pieces(call) == {0: (said.get("id"), said.get("name"), said.get("arguments", ""))}
+
+
+def test_a_piece_that_says_nothing_begins_no_call():
+    assert pieces(piece(), piece("", index=3), piece([1], index=4), piece("{}", id="a", name="f")) == {
+        0: ("a", "f", "{}")
+    }
+
+
+def test_an_id_or_a_name_may_come_later_than_the_first_piece():
+    found = pieces(piece("{", index=0), piece("", id="a", index=0), piece("}", name="f", index=0))
+    assert found == {0: ("a", "f", "{}")}
+    assert pieces(piece("{", name="f"), piece("", id="a"), piece("}", id="a")) == {
+        0: (None, "f", "{"),
+        1: ("a", None, "}"),
+    }
+
+
+def test_an_id_alone_at_a_taken_index_goes_on_with_its_call():
+    assert pieces(piece("{", id="a", name="f", index=0), piece("}", id="b", index=0)) == {0: ("a", "f", "{}")}
+    assert pieces(piece("{", id="a", name="f", index=0), piece("}", name="g", index=0)) == {0: ("a", "f", "{}")}
+
+
+def test_a_piece_with_its_id_alone_finds_a_call_that_has_an_index():
+    first, second = piece("{", id="a", name="f", index=2), piece("{", id="b", name="g", index=5)
+    assert pieces(first, second, piece("}", id="a"), piece("}")) == {2: ("a", "f", "{}}"), 5: ("b", "g", "{")}
+
+
+def test_calls_without_an_index_are_numbered_after_those_that_have_one():
+    found = pieces(piece("{}", id="a", name="f", index=4), piece("{}", id="b", name="g"), piece("{}", id="c", name="h"))
+    assert found == {4: ("a", "f", "{}"), 5: ("b", "g", "{}"), 6: ("c", "h", "{}")}
+    found = pieces(
+        piece("{}", id="a", name="f", index=4),
+        piece("{}", id="b", name="g", index=1),
+        piece("{}", id="c", name="h"),
+        piece("{}", id="d", name="i", index=1),
+    )
+    assert found == {4: ("a", "f", "{}"), 1: ("b", "g", "{}"), 5: ("c", "h", "{}"), 6: ("d", "i", "{}")}
+
+
+def test_a_call_that_took_the_place_of_another_is_the_one_that_goes_on():
+    found = pieces(
+        piece("{}", id="a", name="f", index=0),
+        piece("{", id="b", name="f", index=0),
+        piece("}", id="b", name="f", index=0),
+        piece("{}", id="c", name="f", index=0),
+    )
+    assert found == {0: ("a", "f", "{}"), 1: ("b", "f", "{}"), 2: ("c", "f", "{}")}
+
+
+def test_the_same_name_in_one_list_begins_the_next_call_but_not_in_the_next_list():
+    twice = [piece("{", id="x", name="f"), piece("{", id="x", name="f")]
+    events = answer(WIRE, sse(chunk(tool_calls=twice), chunk(tool_calls=[piece("}", id="x", name="f")]), STOP))
+    assert calls_of(events) == {0: ("x", "f", "{"), 1: ("x-2", "f", "{}")}
 
 
 # --- usage ---
@@ -426,13 +487,20 @@ def test_what_is_no_tool_call_is_left_out(calls: object):
         ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 4}, (9, 2, 11, 4, None)),
         ({"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 3}, (9, 2, 11, 3, None)),
         ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": None}, (9, 2, 11, None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 0}, "cached_tokens": 3}, (9, 2, 11, 0, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 0, "prompt_cache_hit_tokens": 3}, (9, 2, 11, 0, None)),
+        ({"input_tokens": 9, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 4}}, (9, 2, 11, 4, None)),
+        ({"input_tokens": 9, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}}, (9, 2, 11, None, 1)),
+        ({"prompt_tokens": 9, "input_tokens": 7, "completion_tokens": 2, "output_tokens": 3, "total_tokens": 0}, (9, 2, 0, None, None)),
+        ({"prompt_tokens": "9", "input_tokens": 7, "completion_tokens": 0}, (7, 0, 7, None, None)),
         ({"prompt_tokens": 9}, None),
+        ({"completion_tokens": 9}, None),
         ({"prompt_tokens": -1, "completion_tokens": 2}, None),
         ({"prompt_tokens": "9", "completion_tokens": 2}, None),
         ({"prompt_tokens": True, "completion_tokens": 2}, None),
         ({}, None),
     ],
-)
+)  # fmt: skip
 def test_usage_is_read_or_unknown(counts: dict[str, Any], usage: tuple[Any, ...] | None):
     found = finish_of(answer(WIRE, sse(HELLO, STOP, {"choices": [], "usage": counts}))).usage
     names = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")

@@ -19,7 +19,9 @@ from multimodel.types import (
     VideoPart,
 )
 from multimodel.wire import Dialect
+from multimodel.wire.dashscope import DashScopeCodec
 from multimodel.wire.openai_chat import OpenAIChatCodec
+from multimodel.wire.requests import body_of, data_url
 
 from .reading import encoded
 
@@ -85,8 +87,38 @@ def test_a_vendor_that_only_streams_is_asked_for_a_stream():
     )
 
 
+@pytest.mark.parametrize(
+    ("stream_only", "thinking", "effort", "stream"),
+    [
+        (True, None, None, True),
+        (False, None, None, False),
+        (None, "always", None, False),
+        (False, "always", None, False),
+        ("thinking", "always", None, True),
+        ("thinking", "hybrid", "low", True),
+        ("thinking", "hybrid", None, False),
+        ("thinking", None, None, False),
+        ("thinking", "none", None, False),
+        ("Thinking", "always", None, False),
+    ],
+)
+def test_a_whole_answer_is_streamed_only_where_the_vendor_wants_it(
+    stream_only: object, thinking: str | None, effort: str | None, stream: bool
+):
+    dialect = Dialect(quirks={"reasoning": "enable_thinking", "stream_only": stream_only}, thinking=thinking)
+    request = Request(messages="Hi", reasoning_effort=effort)
+    for codec in (OpenAIChatCodec(), DashScopeCodec()):
+        sent = codec.encode(request, "m", dialect, stream=False, path=None)
+        assert sent.headers["accept"] == ("text/event-stream" if stream else "application/json")
+        assert (b'"stream":true' in sent.body or b'"incremental_output":true' in sent.body) is stream
+        sent = codec.encode(request, "m", dialect, stream=True, path=None)
+        assert sent.headers["accept"] == "text/event-stream"
+
+
 def test_an_option_that_the_vendor_does_not_know_is_refused_not_dropped():
     denied("`seed`", seed=1, dialect={"quirks": {"unsupported": ["seed"]}})
+    denied("`seed`", seed=0, dialect={"quirks": {"unsupported": ["top_p", "tools", "seed"]}})
+    denied("`stop`", stop=["x"], dialect={"quirks": {"unsupported": ["stop"]}})
     assert "seed" not in body(dialect={"quirks": {"unsupported": ["seed", "tools", "stop"]}})
 
 
@@ -114,7 +146,10 @@ def test_options_about_tools_are_left_out_with_a_note_without_tools():
     given = Request(messages="Hi", tool_choice="none", parallel_tool_calls=True)
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & body(given).keys()
     sent = OpenAIChatCodec().encode(given, "m", Dialect(), stream=True, path=None)
-    assert [note.split()[0] for note in sent.notes] == ["`tool_choice`", "`parallel_tool_calls`"]
+    assert sent.notes == (
+        "`tool_choice` was not sent: there are no tools",
+        "`parallel_tool_calls` was not sent: there are no tools",
+    )
     assert not OpenAIChatCodec().encode(Request(messages="Hi"), "m", Dialect(), stream=True, path=None).notes
 
 
@@ -185,6 +220,54 @@ def test_media_are_sent_by_reference_or_by_value():
     ]
 
 
+def test_a_medium_in_a_data_url_keeps_its_type_or_gets_the_usual_one():
+    parts = (
+        FilePart(url="data:text/csv;base64,YWJj"),
+        FilePart(url="data:text/csv;charset=utf-8;base64,YWJj"),
+        FilePart(url="data:;base64,YWJj"),
+        FilePart(url="data:;base64,YWJj", media_type="text/plain"),
+        AudioPart(url="data:;base64,YWJj"),
+        AudioPart(url="data:audio/x-flac;base64,a,b"),
+    )
+    sent = messages(Message(role="user", content=parts))[0]["content"]
+    files = [part["file"] for part in sent[:4]]
+    assert [file["file_data"] for file in files] == [
+        "data:text/csv;base64,YWJj",
+        "data:text/csv;base64,YWJj",
+        "data:application/pdf;base64,YWJj",
+        "data:text/plain;base64,YWJj",
+    ]
+    assert {file["filename"] for file in files} == {"file"}
+    assert [part["input_audio"] for part in sent[4:]] == [
+        {"data": "YWJj", "format": "wav"},
+        {"data": "a,b", "format": "flac"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "start"),
+    [
+        (AudioPart(data=b"\x89PNG"), "audio/wav"),
+        (VideoPart(data=b"GIF8"), "video/mp4"),
+        (FilePart(data=b"GIF8"), "application/pdf"),
+        (ImagePart(data=b"x\x89PNG"), "image/png"),
+        (ImagePart(data=b"GIF8", media_type="image/x"), "image/x"),
+    ],
+)
+def test_the_type_that_is_not_given_is_the_usual_one(part: Any, start: str):
+    assert data_url(part).startswith(f"data:{start};base64,")
+
+
+@pytest.mark.parametrize(
+    "url", ["data:audio/wav;base64", "data:audio/wav,YWJj", "x:audio/wav;base64,YWJj", "https://e.com/;base64,YWJj"]
+)
+def test_what_is_no_data_url_of_base64_is_refused(url: str):
+    request = Request(messages=(Message(role="user", content=(AudioPart(url=url),)),))
+    with pytest.raises(PolicyDeniedError) as caught:
+        body(request)
+    assert caught.value.message == "the vendor cannot be asked for a part of type `audio` by URL"
+
+
 @pytest.mark.parametrize(
     ("data", "media_type"),
     [
@@ -233,6 +316,44 @@ def test_earlier_reasoning_is_sent_back_only_to_the_model_that_wants_it():
     assert messages(said, {"role": "user", "content": "?"})[0] == {"role": "assistant", "content": "Hi"}
     kept = messages(said, {"role": "user", "content": "?"}, quirks={"preserve_thinking": True})[0]
     assert kept == {"role": "assistant", "content": "Hi", "reasoning_content": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "model", "kept"),
+    [
+        (None, "m-1", True),
+        ("p:m-1", "m-1", True),
+        ("p:m-1:0", "m-1:0", True),
+        ("p:m-1:0", "m-1", False),
+        ("p:m-1:0", "0", False),
+    ],
+)
+def test_reasoning_belongs_to_the_model_that_its_origin_names(origin: str | None, model: str, kept: bool):
+    thought = ReasoningPart(text="Hm", origin=origin)
+    said = Message(role="assistant", content=(thought, TextPart(text="Hi"), thought))
+    turns = Request(messages=(said, {"role": "assistant", "content": "plain"}, {"role": "user", "content": "?"}))
+    for codec in (OpenAIChatCodec(), DashScopeCodec()):
+        sent = codec.encode(turns, model, Dialect(quirks={"preserve_thinking": True}), stream=True, path=None)
+        assert sent.body.count(b'"reasoning_content":"HmHm"') == sent.body.count(b"reasoning_content") == kept
+
+
+def test_a_message_with_reasoning_alone_is_an_empty_text():
+    said = Message(role="assistant", content=(ReasoningPart(text="Hm"),))
+    assert messages(said, {"role": "user", "content": "?"})[0] == {"role": "assistant", "content": ""}
+
+
+def test_reasoning_beside_media_is_left_out():
+    parts = (ReasoningPart(text="Hm"), TextPart(text="see"), ImagePart(url="https://e.com/a.png"))
+    sent = messages(Message(role="user", content=parts))[0]["content"]
+    assert [part["type"] for part in sent] == ["text", "image_url"]
+
+
+def test_the_text_beside_tool_calls_is_kept():
+    call = ToolCall(id="c1", name="add", arguments="{}")
+    said = Message(role="assistant", content="Wait.", tool_calls=(call,))
+    sent = messages(said, Message(role="tool", tool_call_id="c1", content="2"), quirks={"prefill_field": "prefix"})
+    assert sent[0]["content"] == "Wait."
+    assert "prefix" not in messages(said, quirks={"prefill_field": "prefix"})[-1]
 
 
 def test_the_beginning_of_an_answer_is_marked_in_the_vendors_way():
@@ -327,5 +448,29 @@ def test_extra_options_cannot_take_over_what_the_codec_relies_on(name: str):
 
 
 def test_a_text_that_is_no_unicode_is_a_bad_request():
-    with pytest.raises(BadRequestError, match="JSON"):
+    with pytest.raises(BadRequestError) as caught:
         body(Request(messages="\ud800"))
+    assert str(caught.value).splitlines() == [
+        "the request cannot be written as JSON",
+        "hint: nothing was sent; look for lone surrogates in the texts",
+    ]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_json_lacks_is_null(value: float):
+    assert body_of({"a": [value, 1.5]}) == b'{"a":[null,1.5]}'
+
+
+def test_what_is_refused_is_named_in_a_sentence():
+    with pytest.raises(PolicyDeniedError) as caught:
+        body(tools=[ADD], tool_choice={"name": "add"}, dialect={"quirks": {"tool_choices": ["auto"]}})
+    assert caught.value.message == "the vendor cannot be asked for `tool_choice: named`"
+    with pytest.raises(PolicyDeniedError) as caught:
+        body(dialect={"extra": {"n": 2}})
+    assert caught.value.message == "the vendor cannot be asked for `n` among the extra options"
+    with pytest.raises(PolicyDeniedError) as caught:
+        messages(Message(role="assistant", content=(ImagePart(url="https://e.com/a.png"),)))
+    assert caught.value.message == "the vendor cannot be asked for media in a message of role `assistant`"
+    with pytest.raises(PolicyDeniedError) as caught:
+        messages(Message(role="user", content=(VideoPart(url="https://e.com/a.mp4"),)))
+    assert caught.value.message == "the vendor cannot be asked for a part of type `video`"

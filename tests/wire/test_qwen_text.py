@@ -18,6 +18,11 @@ PARAMETERS = {
     "exact": {"type": "boolean"},
     "near": {"type": "array"},
     "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    "choice": {"oneOf": [{"type": "integer"}, {"anyOf": [{"type": "boolean"}]}]},
+    "several": {"type": ["integer", "null"]},
+    "map": {"type": "object"},
+    "odd": {"type": "decimal"},
+    "strange": True,
     "any": {},
 }
 WEATHER = Tool(name="weather", parameters={"type": "object", "properties": PARAMETERS})
@@ -84,6 +89,71 @@ def test_parallel_calls_are_numbered():
     assert [(call.index, call.id) for call in calls] == [(0, "call_1"), (1, "call_2")]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "given"),
+    [
+        (("<think>Hm", ".</think>Yes", " and"), [["Hm"], [".", "Yes"], [" and"]]),
+        (("Yes", " <tool", "s> no"), [["Yes"], [" "], ["<tools> no"]]),
+        (("Yes\n", "\n<", "b"), [["Yes"], ["\n"], ["\n<b"]]),
+        (("  ", "<thi", "s>"), [[], [], ["  <this>"]]),
+        ((CALL[:20], CALL[20:-3], CALL[-3:] + "\nDone"), [[], [], ['{"city":"Bonn"}', "Done"]]),
+    ],
+)
+def test_what_is_certain_is_given_at_once(pieces: tuple[str, ...], given: list[list[str]]):
+    parser = QwenText((WEATHER,), thinking=False, new_id=lambda: "c")
+    found = [list(parser.feed(piece)) for piece in pieces]
+    assert [[getattr(event, "text", None) or event.arguments for event in events] for events in found] == given
+
+
+def test_without_tools_text_is_given_at_once():
+    parser = QwenText((), thinking=False, new_id=lambda: "c")
+    assert list(parser.feed("Yes <tool_call")) == [TextDelta("Yes <tool_call")]
+    assert list(parser.feed("")) == list(parser.close(cut=False)) == []
+
+
+def test_the_parser_tells_when_the_model_thinks_and_counts_its_calls():
+    parser = QwenText((WEATHER,), thinking=False, new_id=lambda: "c")
+    seen = []
+    for piece in ("<think>", "Hm", "</think>", CALL, CALL, " <tool_call>"):
+        list(parser.feed(piece))
+        seen.append((parser.thinking, parser.calls))
+    assert seen == [(True, 0), (True, 0), (False, 0), (False, 1), (False, 2), (False, 2)]
+    assert QwenText((), thinking=True, new_id=lambda: "c").thinking
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2, 3, 4])
+def test_one_line_break_belongs_to_a_tag_and_two_to_the_end_of_thinking(lines: int):
+    breaks, one, two = "\n" * lines, "\n" * max(lines - 1, 0), "\n" * max(lines - 2, 0)
+    assert read(f"<think>{breaks}Hm{breaks}</think>{breaks}Yes") == [
+        ReasoningDelta(f"{one}Hm{one}"),
+        TextDelta(f"{two}Yes"),
+    ]
+    before, _, after = read(f"Yes{breaks}{CALL}{breaks}Done")
+    assert (before, after) == (TextDelta(f"Yes{one}"), TextDelta(f"{one}Done"))
+    assert read(f"Yes{breaks}", f"{CALL}", *"\n" * lines, "Done")[::2] == [before, after]
+
+
+@pytest.mark.parametrize("lines", ["", "\n", "\n\n", " \n "])
+def test_space_around_the_body_of_a_call_means_nothing(lines: str):
+    for body in ('{"name": "weather"}', "<function=weather></function>"):
+        for end in ("</tool_call>", ""):
+            (call,) = read(f"<tool_call>{lines}{body}{lines}{end}")
+            assert (call.name, call.arguments) == ("weather", "{}")
+
+
+def test_a_call_that_holds_the_closing_tag_twice_ends_at_the_last():
+    body = json.dumps({"name": "weather", "arguments": {"city": "</tool_call></tool_call>"}})
+    for pieces in ((f"<tool_call>{body}</tool_call>Done",), tuple(f"<tool_call>{body}</tool_call>Done")):
+        call, text = read(*pieces)
+        assert (json.loads(call.arguments), text) == ({"city": "</tool_call></tool_call>"}, TextDelta("Done"))
+
+
+def test_a_second_call_may_be_longer_or_shorter_than_the_first():
+    long = xml(city="</tool_call> Bonn and all its neighbours", days="3")
+    for calls in ((long, CALL, long), (CALL, long, CALL)):
+        assert [event.index for event in read(*calls)] == [0, 1, 2]
+
+
 def test_without_tools_a_tool_call_is_text():
     assert read(CALL, tools=()) == [TextDelta(CALL)]
 
@@ -123,6 +193,21 @@ def test_a_call_without_arguments_has_an_empty_object():
         ({"limit": "null"}, None),
         ({"limit": "None"}, None),
         ({"limit": "7"}, 7),
+        ({"limit": "seven"}, "seven"),
+        ({"choice": "7"}, 7),
+        ({"choice": "true"}, True),
+        ({"choice": "[7]"}, "[7]"),
+        ({"several": "7"}, 7),
+        ({"several": "null"}, None),
+        ({"several": "true"}, "true"),
+        ({"wind": "false"}, "false"),
+        ({"exact": "1"}, "1"),
+        ({"exact": "None"}, "None"),
+        ({"map": '{"a": 1}'}, {"a": 1}),
+        ({"map": "[1]"}, "[1]"),
+        ({"near": "{}"}, "{}"),
+        ({"odd": "7"}, "7"),
+        ({"strange": "7"}, "7"),
         ({"any": "7"}, "7"),
         ({"unknown": "7"}, "7"),
     ],
@@ -130,6 +215,20 @@ def test_a_call_without_arguments_has_an_empty_object():
 def test_the_schema_says_what_an_argument_in_xml_is(given: dict[str, str], value: object):
     (name,) = given
     assert cast(**given) == {name: value}
+
+
+def test_arguments_in_xml_of_a_tool_that_was_not_offered_stay_text():
+    body = "<function= other >\n<parameter= days >\n3\n</parameter>\n</function>"
+    (call,) = read(f"<tool_call>\n{body}\n</tool_call>")
+    assert (call.name, call.arguments) == ("other", '{"days":"3"}')
+    bare = Tool(name="other", parameters={"type": "object"})
+    (call,) = read(f"<tool_call>\n{body}\n</tool_call>", tools=(bare,))
+    assert call.arguments == '{"days":"3"}'
+
+
+def test_names_in_xml_may_have_spaces_around_them():
+    (call,) = read("<tool_call><function= weather >\n<parameter= days >3</parameter></function></tool_call>")
+    assert (call.name, call.arguments) == ("weather", '{"days":3}')
 
 
 def test_a_call_in_xml_without_arguments_is_whole():
@@ -158,6 +257,7 @@ def test_a_broken_call_is_an_error_that_keeps_what_was_written(body: str):
     with pytest.raises(InvalidResponseError) as caught:
         read(broken)
     assert body in caught.value.detail
+    assert (caught.value.kind, caught.value.message) == ("invalid_response", "the model wrote a broken tool call")
     assert body == "" or body not in str(caught.value)
 
 

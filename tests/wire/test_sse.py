@@ -34,6 +34,24 @@ def test_a_byte_order_mark_before_the_first_line_is_dropped():
     assert payloads(b"\xef\xbb", b'\xbfdata: {"a":1}\n\n') == [{"a": 1}]
 
 
+def test_a_byte_order_mark_anywhere_else_is_no_part_of_a_field_name():
+    assert payloads(b'\n\xef\xbb\xbfdata: {"a":1}\n\n') == []
+    assert payloads(b'data: {"a":1}\n', b'\xef\xbb\xbfdata: {"a":2}\n\n') == [{"a": 1}]
+    assert payloads(b'\xef\xbb\xbf\xef\xbb\xbfdata: {"a":1}\n\n') == []
+
+
+def test_cr_and_lf_in_two_pieces_are_one_end_of_line():
+    assert [event.data for event in events(b"data: one\r", b"\r", b"data: two\r", b"", b"\ndata: three\r\n\r\n")] == [
+        b"one",
+        b"two\nthree",
+    ]
+
+
+def test_the_bytes_between_two_ends_of_a_line_are_joined():
+    assert payloads(b"da", b"ta: {", b'"a":', b"1}", b"\n") == [{"a": 1}]
+    assert payloads(b"data: {", b'"a":1}\ndata: {"b"', b":2}\n") == [{"a": 1}, {"b": 2}]
+
+
 def test_comments_ids_retries_and_unknown_fields_mean_nothing():
     assert payloads(b': ping\n\nid: 7\nretry: 10\nnonsense\nfoo: bar\ndata: {"a":1}\n\n:\n\n') == [{"a": 1}]
 
@@ -50,6 +68,25 @@ def test_a_name_does_not_outlive_its_event():
     first, second = events(b'event:error\ndata:{"a":1}\n\ndata:{"a":2}\n\n')
     assert (first.name, second.name) == (b"error", b"")
     assert events(b'event:error\n\ndata:{"a":2}\n\n')[0].name == b""
+
+
+def test_a_status_does_not_outlive_its_event():
+    for field in (b":HTTP_STATUS/429", b"status:429"):
+        assert events(field + b'\n\ndata:{"a":1}\n\n')[0].status is None
+        assert [event.status for event in events(field + b"\ndata:oops\n\ndata:oops\n\n")] == [429, None]
+        assert [event.status for event in events(field + b'\ndata:{"a":1}\ndata:{"a":1}\n\n')] == [429, None]
+
+
+def test_a_name_and_a_status_may_have_spaces_around_them():
+    for lines in (b"event:  error \n:HTTP_STATUS/ 429 \n", b"event:error\nstatus: 429\n"):
+        (event,) = events(lines + b'data:{"a":1}\n\n')
+        assert (event.name, event.status) == (b"error", 429)
+
+
+@pytest.mark.parametrize("status", [b"7", b"42", b"999", b"000"])
+def test_a_status_has_at_most_three_digits(status: bytes):
+    assert events(b"status:" + status + b'\ndata:{"a":1}\n\n')[0].status == int(status)
+    assert events(b"status:1" + status.zfill(3) + b'\ndata:{"a":1}\n\n')[0].status is None
 
 
 @pytest.mark.parametrize("status", [b"", b"4x", b"99999", b"-1", b"\xff"])
@@ -69,6 +106,29 @@ def test_an_object_over_several_data_lines_is_joined():
 def test_done_is_an_event_of_its_own():
     (event,) = events(b"data: [DONE]")
     assert event.is_done
+
+
+def test_done_is_an_event_at_once_and_only_by_itself():
+    decoder = EventDecoder()
+    assert [event.is_done for event in decoder.feed(b"data:[DONE]\n")] == [True]
+    (event,) = events(b"data: oops\ndata: [DONE]\n\n")
+    assert (event.is_done, event.data) == (False, b"oops\n[DONE]")
+    assert [event.is_done for event in events(b"data: [done]\n\n")] == [False]
+
+
+def test_done_has_the_name_and_the_status_of_its_lines():
+    (event,) = events(b"event: end\nstatus: 200\ndata: [DONE]\n\n")
+    assert (event.json, event.name, event.status) == (None, b"end", 200)
+
+
+@pytest.mark.parametrize("text", [b"[]", b"7", b"null", b'"{}"', b"[1,\ndata: 2]"])
+def test_json_that_is_no_object_is_a_text(text: bytes):
+    (event,) = events(b"data: " + text + b"\n\n")
+    assert (event.json, event.data) == (None, text.replace(b"\ndata: ", b"\n"))
+
+
+def test_an_object_has_no_text():
+    assert [event.data for event in events(b'data: {"a":1}\n\ndata: {\ndata: }\n\n')] == [b"", b""]
 
 
 def test_an_event_that_is_no_object_carries_its_text():
@@ -94,10 +154,21 @@ def test_a_line_of_one_mebibyte_passes_and_a_longer_one_does_not():
     assert len(longest) == MAX_LINE
     assert len(events(longest + b"\n\n")) == 1
     for line in (longest + b" ", b":" + b"x" * MAX_LINE):
-        with pytest.raises(InvalidResponseError, match="1 MiB"):
-            events(line + b"\n")
-        with pytest.raises(InvalidResponseError, match="1 MiB"):
-            events(line)
+        for data in (line + b"\n", line):
+            with pytest.raises(InvalidResponseError) as caught:
+                events(data)
+            assert caught.value.message == "a line of the stream is longer than 1 MiB"
+
+
+@pytest.mark.parametrize("start", [b"data: oops", b"event: x", b": x", b"id: x", b'data: {"a":'])
+def test_any_line_may_be_as_long_as_the_limit_and_no_longer(start: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sse, "MAX_LINE", 40)
+    line = start.ljust(40, b"x")
+    for chunks in ((line + b"\n",), (line[:20], line[20:], b"\n"), (line,)):
+        events(*chunks)
+    for chunks in ((line + b"x\n",), (line[:20], line[20:] + b"x"), (line, b"x\n"), (line, b"x")):
+        with pytest.raises(InvalidResponseError, match="longer than 1 MiB"):
+            events(*chunks)
 
 
 def test_events_before_a_line_too_long_are_still_given():
@@ -123,8 +194,14 @@ def test_a_stream_has_a_limit_in_bytes(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_stream_has_a_limit_in_events(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sse, "MAX_EVENTS", 2)
-    with pytest.raises(InvalidResponseError, match="million"):
-        events(b'data: {"a":1}\n\n' * 3)
+    for one in (b'data: {"a":1}\n\n', b"data: oops\n\n", b"data: [DONE]\n"):
+        assert len(events(one * 2)) == 2
+        decoder, found = EventDecoder(), []
+        with pytest.raises(InvalidResponseError) as caught:
+            for event in decoder.feed(one * 3):
+                found.append(event)  # those before the error are kept
+        assert caught.value.message == "the stream has more than a million events"
+        assert len(found) == 2
 
 
 def test_a_long_line_in_small_pieces_is_not_copied_again_and_again():
