@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from .types import Report
+    from .types import AttemptRecord, Report
 
 __all__ = [
     "AllTargetsFailedError",
@@ -194,6 +194,11 @@ class CallError(MultimodelError):
     def message(self) -> str:
         """What happened, without the facts."""
         return str(self.args[0]) if self.args else ""
+
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]:
+        """Every request of the call that was put on the wire, in order: those of ``report``."""
+        return () if self.report is None else self.report.attempts
 
     def __str__(self) -> str:
         head = self.message or self.kind.replace("_", " ").replace(".", ": ")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -208,6 +210,26 @@ def test_one_adapter_that_cannot_be_closed_keeps_no_other_open():
     assert Closed.closed == 2
 
 
+def test_an_error_has_the_attempts_of_its_call():
+    with pytest.raises(AllTargetsFailedError) as caught:
+        complete(policy("a"), a=Adapter(ServerError("x")))
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["server_error"]
+    assert ServerError("x").attempts == ()
+
+
+def test_a_dropped_stream_is_closed_even_where_its_warning_is_recorded():
+    adapter = Adapter(TextDelta("one"), TextDelta("two"), Finished("stop"), at_close=None)
+    closed = threading.Event()
+    adapter._closed = closed.set
+    client = Client(policy("a"), providers={"a": adapter})
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        next(client.stream("chat", "Hi"))
+        gc.collect()
+        assert closed.is_set()
+    assert [one.category for one in seen] == [ResourceWarning]
+
+
 # --- what the policy adds to a request
 
 
@@ -283,3 +305,11 @@ def test_thinking_between_does_not_end_the_search_for_a_repetition():
     }
     with Client(given, providers=adapters) as client, client.stream("chat", "Hi") as stream:
         assert "".join(stream.text_deltas()) == "One swallow does not make a summer"
+
+
+def test_what_the_second_attempt_was_refused_is_told_when_the_first_one_fails_too(ask):
+    slow, refused, third = Adapter(ServerError("x"), after=0.3), Adapter(BadRequestError("no")), Adapter(*WHOLE)
+    with pytest.raises(BadRequestError) as caught:
+        ask(policy("a", "b", "c", **HEDGED), a=slow, b=refused, c=third)
+    assert third.asked == 0
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["server_error", "bad_request"]

@@ -51,6 +51,9 @@ class _Answer:
 
     def __del__(self) -> None:
         if self._running.reading:
+            vars(self).pop(
+                "_events", None
+            )  # closes the connection, even where whoever records the warning keeps this object
             warnings.warn("a stream was neither read to its end nor closed", ResourceWarning, source=self, stacklevel=2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..errors import CallError
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
@@ -26,12 +25,13 @@ class Race:
     :ivar verdict: the attempt that decides, and how it ended. The race is over when there is one and nobody flies.
     """
 
-    __slots__ = ("_course", "_lead", "_winner", "do", "flights", "verdict", "wake")
+    __slots__ = ("_course", "_lead", "_refused", "_winner", "do", "flights", "verdict", "wake")
 
     def __init__(self, course: Course, plan: TargetPlan, reason: AttemptReason) -> None:
         self._course = course
         self._lead = plan
         self._winner: Flight | None = None
+        self._refused: tuple[Flight, Ended] | None = None
         self.verdict: tuple[Flight, Ended] | None = None
         self.wake = self._hedge_at(reason)
         self.flights: list[Flight] = []
@@ -81,19 +81,23 @@ class Race:
             course.window_floor = max(course.window_floor or 0, flight.plan.window or 0)
         if flight is self._winner or (self.verdict is None and not self.flights):
             self.verdict = flight, ended
+            if error is not None and self._refused is not None:
+                self._stand_by(self._refused)
         elif self._winner is not None:
             self.do = self._show(self._winner)
-        elif self.verdict is None and self._decides(flight, error):
+        elif self.verdict is None and error is not None and flight.plan is not self._lead:
+            if course.ends_the_call(error):  # no reason to break the first one off, which may answer all the same
+                self._refused = flight, ended
+        elif self.verdict is None and (error is None or course.ends_the_call(error)):
             self.verdict = flight, ended
             self.do = Cancel(self.flights[0].start.attempt)
 
-    def _decides(self, flight: Flight, error: CallError | None) -> bool:
-        """Whether an end before anybody's content ends the other attempt too.
-
-        An empty answer does, and a refusal that is the caller's to see; but what a second attempt is refused is no reason
-        to break the first one off.
-        """
-        return error is None or (flight.plan is self._lead and self._course.ends_the_call(error))
+    def _stand_by(self, refused: tuple[Flight, Ended]) -> None:
+        """The first one failed as well: what the second was refused is the caller's to see, and nobody else is asked."""
+        if self._course.committed:
+            self._course.final = True
+        else:
+            self.verdict = refused
 
     def _show(self, flight: Flight) -> Commit | None:
         """Decide what becomes of the winner's content, now that its first piece is there."""

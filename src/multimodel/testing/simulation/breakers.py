@@ -59,7 +59,7 @@ class _Slot:
 class _Track:
     """What is known of one breaker: how it was seen last, and the results since then."""
 
-    __slots__ = ("certain", "exists", "open_until", "opened_at", "openings", "possible", "probe", "results", "serial", "since", "tripped")  # fmt: skip
+    __slots__ = ("certain", "exists", "longest", "open_until", "opened_at", "openings", "possible", "probe", "results", "serial", "since", "tripped")  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.serial = 0  # of its changes
@@ -68,6 +68,7 @@ class _Track:
         self.openings = 0
         self.tripped = False
         self.probe: Flown | None = None
+        self.longest = 0.0
         self.exists = False  # the engine makes a breaker when something first fails
         self.since: float | None = now  # answers before this may count, and are not known here
         self._forget()
@@ -101,11 +102,14 @@ class _Track:
         if self.certain >= settings.failures:
             return True, True
         oldest, sure = (now - settings.window) / _SLOT - 1.0, (now - _SURE_SHARE * settings.window) / _SLOT
-        while self.results and self.results[0].at < oldest:
+        self.longest = max(self.longest, settings.window)  # targets with other windows share the breaker
+        while self.results and self.results[0].at < (now - self.longest) / _SLOT - 1.0:
             self.results.popleft()
         must, may = self.since is None or self.since < now - settings.window, self.possible >= settings.failures
         good = bad = perhaps = 0
         for slot in reversed(self.results):
+            if slot.at < oldest:
+                break
             if slot.at < sure:
                 must = must and _opens(good, bad, settings.ratio) and _opens(good + slot.good, bad, settings.ratio)
                 may = may or _may_open(good, bad + perhaps + slot.bad + slot.perhaps, settings.ratio)
