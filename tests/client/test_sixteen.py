@@ -95,11 +95,11 @@ def s07(world: World) -> Verdict:
 
 
 def silent_for_good(world: World) -> Verdict:
-    """The limit of the first target is 0.5 s; without it the catalogue's 10 s would hold."""
+    """The limit of the first target is 2 s; without it the catalogue's 10 s would hold."""
     seen = world.ask()
     seen.answered("second")
     assert seen.asked == ["first", "second"]
-    assert seen.ended - seen.begun < 5.0
+    assert seen.ended - seen.begun < 8.0
     return "pass"
 
 
@@ -114,7 +114,7 @@ def s08_ended_properly(world: World) -> Verdict:
 
 
 def s09(world: World) -> Verdict:
-    """The idle limit of the first target is 0.4 s; without it 15 s would hold."""
+    """The idle limit of the first target is 1.5 s; without it 15 s would hold."""
     world.first.fault = faults.stall(after=world.events(20))
     seen = world.ask()
     assert seen.ended - seen.begun < 7.0
@@ -230,11 +230,11 @@ SCENARIOS = [
     Scenario(s03),
     Scenario(s04),
     Scenario(s05),
-    Scenario(s06, limits={"first_content": 0.5}),
-    Scenario(s07, limits={"first_content": 0.5}),
+    Scenario(s06, limits={"first_content": 2.0}),
+    Scenario(s07, limits={"first_content": 2.0}),
     Scenario(s08),
     Scenario(s08_ended_properly),
-    Scenario(s09, limits={"idle": 0.4}),
+    Scenario(s09, limits={"idle": 1.5}),
     Scenario(s10),
     Scenario(s11),
     Scenario(s12),
