@@ -493,3 +493,9 @@ def test_a_silent_target_is_blamed_although_its_share_was_all_it_had():
         world.call(plan("a", first_content=4.0), B, deadline=8.0)
     assert world.health.state(A, world.clock.now)[0] != "closed"
     assert world.sent_to("b") == 8
+
+
+def test_the_time_to_first_content_counts_from_the_beginning_of_the_attempt():
+    two = Two(A, B, hedge=None)
+    two.tell(First(101.5, 1))
+    assert two.health.usual_first_content(A) == 1.5

@@ -33,7 +33,6 @@ from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
 __all__ = ["Core", "PolicySource", "chosen", "local_models"]
 
 _NEEDS = frozenset(get_args(Need))
-_SKIPS = {"open": "breaker", "gated": "gate", "full": "bulkhead"}
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
 
@@ -145,9 +144,12 @@ class Core:
         for planned in self.chain(name):
             why = self.obstacle(planned, needs)
             if why is None:
-                state, seconds = self._health_of(planned)
-                if state in _SKIPS:
-                    why = _SKIPS[state], f"for {seconds:.1f} s" if seconds else ""
+                moment = now()
+                with self.lock:
+                    found = self.health.obstacle(planned.plan, moment)
+                if found is not None:
+                    left = found.until - moment
+                    why = found.reason, f"for {left:.1f} s" if left else ""
             targets.append(ExplainedTarget(planned.plan.target, *(why or ())))
         return Explanation(name, tuple(targets), route.deadline)
 
@@ -165,16 +167,13 @@ class Core:
             off=self.switches.entries(),
         )
 
-    def _health_of(self, planned: Planned) -> tuple[State, float]:
-        with self.lock:
-            return self.health.state(planned.plan, now())
-
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())
         if why is not None:
             state: State = "off" if why[0] == "off" else "unavailable"
             return TargetStatus(planned.plan.target, state, detail=why[1])
-        state, seconds = self._health_of(planned)
+        with self.lock:
+            state, seconds = self.health.state(planned.plan, now())
         return TargetStatus(planned.plan.target, state, round(seconds, 3))
 
     def after_fork(self) -> None:

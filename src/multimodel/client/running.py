@@ -24,9 +24,12 @@ from .targets import Planned, call_settings, drawn
 
 __all__ = ["Running"]
 
+_TELLING = frozenset({"extra", "reasoning_effort"})
+"""Options of a route or target by which a request may have effects, or thinking, that the call itself does not ask for."""
+
 
 class Running:
-    """One call. It is the drivers' port.
+    """One call.
 
     :raises ConfigurationError: an unknown route or target, or a closed client.
     :raises BadRequestError: the request is not valid.
@@ -42,7 +45,8 @@ class Running:
         self._metadata = choices.metadata
         needs = needs_of(request) | frozenset(settings.requires)
         limits = call_settings(settings, stream=stream, deadline=choices.deadline)
-        whole = [with_defaults(request, planned.params) for planned in core.chain(name)]
+        telling = (planned.params for planned in core.chain(name) if not _TELLING.isdisjoint(planned.params))
+        whole = [request, *(with_defaults(request, params) for params in telling)]
         if any(map(has_effects, whole)):
             limits = replace(limits, effects=True)
         if limits.mid_stream == "continue" and not all(map(can_go_on, whole)):

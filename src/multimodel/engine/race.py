@@ -103,7 +103,7 @@ class Race:
         """Decide what becomes of the winner's content, now that its first piece is there."""
         course, mode = self._course, self._course.settings.mid_stream
         course.begun = mode != "error"
-        if mode == "unseen" or not course.call.stream:
+        if not course.call.stream:
             return None
         course.committed = flight.shown = True
         course.final = course.final or mode == "error"
@@ -114,8 +114,7 @@ class Race:
         course.sent += 1
         probe = health.is_probe(plan, course.now)
         limits, own = self._limits(plan, probe=probe)
-        until = limits.first_content if plan.stream else max(limits.first_content, limits.whole)
-        permit = health.admit(plan, course.now, min(course.deadline, until) + _LEASE_GRACE)
+        permit = health.admit(plan, course.now, limits.first_content + _LEASE_GRACE)
         how: Literal["fresh", "restart", "continue"] = "fresh"
         if course.begun:
             how = "continue" if course.committed and course.settings.mid_stream == "continue" else "restart"
@@ -133,7 +132,7 @@ class Race:
             own = course.health.fair_chance(plan, own)
         eligible = 1
         for other in course.rest:
-            eligible += other is not plan and course.askable(other)
+            eligible += course.askable(other)  # a target that was asked out of its turn is not
             if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
                 break
         limit = course.now + min(own, (course.deadline - course.now) / eligible)

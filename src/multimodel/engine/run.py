@@ -167,7 +167,7 @@ class _Run:
         cause: CallError | None
         match obstacle.reason:
             case "gate":
-                cause, detail = RateLimitError(retry_after=left), f"opens in {left:.1f} s"
+                cause, detail = RateLimitError(), f"opens in {left:.1f} s"
             case "bulkhead":
                 cause, detail = LocalOverloadError(), "as many attempts are under way as may be"
             case "breaker":

@@ -182,9 +182,8 @@ class _Backend(httpcore2.NetworkBackend):
         wire = WIRE.get()
         wire.begin_to_connect()
         failed: Exception = httpcore2.ConnectError("the name has no address")
-        for address in _addresses(
-            host, port, wire.left_to_connect()
-        ):  # the socket module would give each address the whole time
+        addresses = _addresses(host, port, wire.left_to_connect())
+        for address in addresses:  # the socket module would give each of them the whole time
             try:
                 left = wire.left_to_connect()
                 return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options), wire)
