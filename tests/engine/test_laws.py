@@ -43,11 +43,9 @@ def test_the_same_seed_is_the_same_run(seed: int):
         watch = traffic.driver.watch
         assert watch is not None
 
-        def log(call, event, answer):
-            seen.append(
-                f"{traffic.driver.clock.now} {type(event).__name__} {type(answer).__name__} {getattr(answer, 'do', '')}"
-            )
-            watch(call, event, answer)
+        def log(trace, event, answer, now):
+            seen.append(f"{now} {type(event).__name__} {type(answer).__name__} {getattr(answer, 'do', '')}")
+            watch(trace, event, answer, now)
 
         traffic.driver.watch = log
         traffic.run(300, rate)
@@ -79,11 +77,11 @@ def test_a_target_that_fails_now_and_then_is_hardly_ever_left_alone():
     skipped = 0
     watch = traffic.driver.watch
 
-    def count(call, event, answer):
+    def count(trace, event, answer, now):
         nonlocal skipped
         if event is None:
-            skipped += len(call.context.call.skipped)
-        watch(call, event, answer)
+            skipped += len(trace.call.skipped)
+        watch(trace, event, answer, now)
 
     traffic.driver.watch = count
     tally = traffic.run(20_000, 5.0)

@@ -85,7 +85,9 @@ def test_the_first_piece_of_a_tool_call_is_told_once():
     pieces = [(0.1, ToolCallDelta(0, "x", "f")), (0.1, ToolCallDelta(0, None, None, "{}")), *fails("truncated_stream")]
     told: list[str] = []
     world = World(a=pieces, b=answers())
-    driver = SimulatedDriver(world._vendor, watch=lambda _call, event, _answer: told.append(type(event).__name__))
+    driver = SimulatedDriver(
+        world._vendor, watch=lambda _context, event, _answer, _now: told.append(type(event).__name__)
+    )
     begin(driver, world.health, A, B, stream=True, mid_stream="restart")
     driver.run()
     assert told == ["NoneType", "First", "ToolShown", "Ended"]
@@ -97,7 +99,7 @@ def test_a_second_attempt_joins_a_slow_one_and_the_loser_is_broken_off():
     scripts = {"a": answers(after=5.0), "b": answers("quick", after=0.5)}
     driver = SimulatedDriver(
         lambda start, _now: scripts[start.plan.target.provider],
-        watch=lambda _call, event, answer: passed.extend([event, getattr(answer, "do", None)]),
+        watch=lambda _context, event, answer, _now: passed.extend([event, getattr(answer, "do", None)]),
     )
     call = begin(driver, health, A, B, stream=True, hedge=HEDGE)
     driver.run()
@@ -113,7 +115,9 @@ def test_a_second_attempt_joins_a_slow_one_and_the_loser_is_broken_off():
 def test_a_call_that_is_given_up_frees_its_permit_and_is_told_once():
     told: list[object] = []
     health = Health(Random(1))
-    driver = SimulatedDriver(lambda _start, _now: silent(), watch=lambda _call, _event, answer: told.append(answer))
+    driver = SimulatedDriver(
+        lambda _start, _now: silent(), watch=lambda _context, _event, answer, _now: told.append(answer)
+    )
     call = begin(driver, health, A)
     driver.at(0.3, call.cancel)
     driver.at(0.4, call.cancel)

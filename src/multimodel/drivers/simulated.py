@@ -21,8 +21,11 @@ __all__ = ["Script", "SimulatedCall", "SimulatedDriver", "VirtualClock", "Watch"
 
 Script: TypeAlias = Iterable[tuple[float, "AnswerEvent | CallError"]]
 """What a vendor does in one attempt: after so many seconds, this event or this error."""
-Watch: TypeAlias = Callable[["SimulatedCall", "Event | None", "Step | End | None"], None]
-"""Sees each event that the engine is told of, and its answer. No event: the call begins. No answer: it was cancelled."""
+Watch: TypeAlias = Callable[[Any, "Event | None", "Step | End | None", float], None]
+"""Sees each event that the engine is told of, its answer, and the instant, with the context that the call was begun with.
+
+No event: the call begins. No answer: it was cancelled.
+"""
 
 
 @dataclass(slots=True)
@@ -37,14 +40,20 @@ class SimulatedDriver:
 
     :param vendor: returns what happens in an attempt, given its start and the current instant.
     :param watch: sees all that passes between the engine and this driver.
+    :param over: told of each call that has ended.
     """
 
     def __init__(
-        self, vendor: Callable[[Start, float], Script], clock: VirtualClock | None = None, watch: Watch | None = None
+        self,
+        vendor: Callable[[Start, float], Script],
+        clock: VirtualClock | None = None,
+        watch: Watch | None = None,
+        over: Callable[[SimulatedCall], None] | None = None,
     ) -> None:
         self.clock = VirtualClock() if clock is None else clock
         self.vendor = vendor
         self.watch = watch
+        self.over = over
         self._due: list[tuple[float, int, Any, int, Any]] = []
         self._order = count()
 
@@ -65,7 +74,8 @@ class SimulatedDriver:
             instant, _, subject, token, what = heappop(due)
             if subject.token != token:
                 continue  # something else came first
-            clock.now = max(clock.now, instant)
+            if instant > clock.now:  # noqa: PLR1730  # `max` costs every event of every call
+                clock.now = instant
             subject.occurs(what)
 
     def plan(self, instant: float, subject: Any, token: int, what: Any) -> None:
@@ -107,22 +117,27 @@ class SimulatedCall:
         for flight in self._flights.values():
             flight.token = -1
         self._steps.close()
-        if self._driver.watch is not None:
-            self._driver.watch(self, None, None)
+        driver = self._driver
+        if driver.watch is not None:
+            driver.watch(self.context, None, None, driver.clock.now)
+        if driver.over is not None:
+            driver.over(self)
 
     def send(self, event: Event | None) -> None:
         """Tell the engine what happened, and do what it says."""
         self.token += 1
-        watch = self._driver.watch
+        driver = self._driver
         try:
             step = self._steps.send(event)  # type: ignore[arg-type]  # None begins a generator
         except StopIteration as stop:
             self.end = stop.value
-            if watch is not None:
-                watch(self, event, stop.value)
+            if driver.watch is not None:
+                driver.watch(self.context, event, self.end, driver.clock.now)
+            if driver.over is not None:
+                driver.over(self)
             return
-        if watch is not None:
-            watch(self, event, step)
+        if driver.watch is not None:
+            driver.watch(self.context, event, step, driver.clock.now)
         do = step.do
         if do is not None:
             kind = type(do)
@@ -135,7 +150,7 @@ class SimulatedCall:
                 self._break_off(do.attempt)
                 return
         if step.wake is not None:
-            self._driver.plan(step.wake, self, self.token, None)
+            driver.plan(step.wake, self, self.token, None)
         elif not self._flights:
             raise RuntimeError("the engine waits for nothing")
 
@@ -174,7 +189,7 @@ class SimulatedCall:
 
     def _fly(self, start: Start) -> None:
         flight = self._flights[start.attempt] = _Flight(self, self._driver, start)
-        flight.plan_next()
+        flight.plan_next(self._driver.clock.now)
 
     def _break_off(self, attempt: int) -> None:
         self._flights.pop(attempt).token = -1
@@ -184,12 +199,13 @@ class SimulatedCall:
 class _Flight:
     """One attempt under way."""
 
-    __slots__ = ("_call", "_driver", "_late", "_limit", "_script", "begun", "start", "token", "tool")
+    __slots__ = ("_call", "_deadline", "_driver", "_late", "_limit", "_script", "begun", "start", "token", "tool")
 
     def __init__(self, call: SimulatedCall, driver: SimulatedDriver, start: Start) -> None:
         limits = start.limits
         self._call = call
         self._driver = driver
+        self._deadline = limits.deadline
         self._limit = limits.first_content if start.plan.stream else limits.whole
         self._late: Kind = "timeout.first" if start.plan.stream else "timeout.whole"
         self._script = iter(driver.vendor(start, driver.clock.now))
@@ -197,15 +213,14 @@ class _Flight:
         self.begun = self.tool = False
         self.token = 0
 
-    def plan_next(self) -> None:
+    def plan_next(self, now: float) -> None:
         """Plan what comes next: an event of the script, its end, or the limit that it runs into."""
-        driver, deadline = self._driver, self.start.limits.deadline
         delay, event = next(self._script, _CUT)
-        instant = driver.clock.now + delay
-        if instant > self._limit or instant > deadline:
-            instant = min(self._limit, deadline)
-            event = error_for("deadline_exceeded" if instant == deadline else self._late)
-        driver.plan(instant, self, self.token, event)
+        instant = now + delay
+        if instant > self._limit or instant > self._deadline:
+            instant = min(self._limit, self._deadline)
+            event = error_for("deadline_exceeded" if instant == self._deadline else self._late)
+        self._driver.plan(instant, self, 0, event)
 
     def occurs(self, event: AnswerEvent | CallError | None) -> None:
         """Let it happen."""
@@ -217,9 +232,10 @@ class _Flight:
         else:
             self._call.arrived(self, event)
             if self.token == 0:
-                if self.start.plan.stream:
-                    self._limit, self._late = self._driver.clock.now + self.start.limits.idle, "timeout.idle"
-                self.plan_next()
+                now, start = self._driver.clock.now, self.start
+                if start.plan.stream:
+                    self._limit, self._late = now + start.limits.idle, "timeout.idle"
+                self.plan_next(now)
 
 
 class _Action:

@@ -7,7 +7,7 @@ one lock is held around each step of the engine, never across I/O.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, inf
 from random import Random
 from typing import Literal, TypeAlias
@@ -60,7 +60,7 @@ class Permit:
 
     begun: float
     bulkhead: Bulkhead
-    epochs: dict[_Name, int] = field(default_factory=dict)
+    epochs: dict[_Name, int]
     probes: tuple[_Name, ...] = ()
 
 
@@ -100,7 +100,9 @@ class Health:
     def full(self, plan: TargetPlan, now: float) -> bool:
         """Whether as many attempts are under way on ``plan`` as may be."""
         bulkhead = self._bulkheads.get(plan.key)
-        return bulkhead is not None and bulkhead.full(now, plan.at_most)
+        if bulkhead is None or (bulkhead.limit is None and plan.at_most is None):
+            return False
+        return bulkhead.full(now, plan.at_most)
 
     def _open(self, plan: TargetPlan, now: float) -> Obstacle | None:
         blocked = [breaker for _, breaker in self._of(plan) if breaker.blocked(now)]
@@ -129,7 +131,7 @@ class Health:
             bulkhead = self._bulkheads[plan.key] = Bulkhead()
         bulkhead.flying += 1
         if not self._breakers:
-            return Permit(now, bulkhead)
+            return Permit(now, bulkhead, {})
         known = self._of(plan)
         probes = tuple(name for name, breaker in known if not breaker.closed)
         for name in probes:
@@ -139,7 +141,8 @@ class Health:
     def earn(self, plan: TargetPlan) -> None:
         """Add a first attempt's share to the retry bucket."""
         level = self._buckets.get(plan.credential, _BUCKET_START)
-        self._buckets[plan.credential] = min(_BUCKET_CAP, level + plan.retry.budget)
+        if level < _BUCKET_CAP:
+            self._buckets[plan.credential] = min(_BUCKET_CAP, level + plan.retry.budget)
 
     def take_retry(self, plan: TargetPlan) -> bool:
         """Take a token for one repeat; False when the bucket is empty. It is not given back."""

@@ -40,15 +40,15 @@ class Race:
     def take(self, event: Event) -> None:
         """Decide what follows from an event."""
         self.do = None
-        if isinstance(event, Woke):
+        if isinstance(event, First):
+            self._first(self._flight(event.attempt))
+        elif isinstance(event, Ended):
+            self._landed(self._flight(event.attempt), event)
+        elif isinstance(event, Woke):
             self.wake = None
             rival = self._rival()
             if rival is not None:
                 self.do = self._begin(rival, "hedge")
-        elif isinstance(event, First):
-            self._first(self._flight(event.attempt))
-        elif isinstance(event, Ended):
-            self._landed(self._flight(event.attempt), event)
         else:
             self._course.final = self._course.final or self._course.committed
 

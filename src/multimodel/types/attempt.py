@@ -1,4 +1,4 @@
-"""One attempt, as an adapter sees it."""
+"""One attempt, as an adapter sees it. Nothing here is ever changed; freezing it would cost each call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
     """How long one attempt may take. Instants are on the clock ``now``.
 
@@ -31,7 +31,7 @@ class Limits:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """One request to put on the wire.
 

@@ -96,10 +96,10 @@ class Laws:
         do = answer.do if type(answer) is Step else None
         flown.first = now
         trace.content = True
-        others = [attempt for attempt in trace.flying if attempt != event.attempt]
-        if others:
-            if not isinstance(do, Cancel) or do.attempt != others[0]:
-                memory.tell("hedge", f"attempt {others[0]} is not broken off", trace, now)
+        if len(trace.flying) > 1:
+            other = next(attempt for attempt in trace.flying if attempt != event.attempt)
+            if not isinstance(do, Cancel) or do.attempt != other:
+                memory.tell("hedge", f"attempt {other} is not broken off", trace, now)
         elif trace.call.stream and trace.call.settings.mid_stream != "unseen" and type(do) is not Commit:
             memory.tell("commit", "content came and is not shown", trace, now)
         if memory.books.tracks:

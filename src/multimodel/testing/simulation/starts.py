@@ -149,9 +149,8 @@ def _joins(memory: Memory, trace: Trace, start: Start, now: float) -> None:
 
 def _within_share(memory: Memory, trace: Trace, start: Start, now: float) -> None:
     plan = start.plan
-    limit = (start.limits.first_content if plan.stream else start.limits.whole) - now
-    own = plan.first_content if plan.stream else plan.whole
-    remaining = trace.deadline - now
+    limits, remaining = start.limits, trace.deadline - now
+    limit, own = (limits.first_content - now, plan.first_content) if plan.stream else (limits.whole - now, plan.whole)
     if start.reason == "probe":
         usual = memory.health.usual_first_content(plan)
         own = own if usual is None else min(own, max(1.0, 2.0 * usual))

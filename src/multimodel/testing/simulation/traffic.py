@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ...drivers.simulated import Script, SimulatedCall, SimulatedDriver, VirtualClock
-from ...engine import Call, CallSettings, End, Event, Health, Start, Step, TargetPlan, run
+from ...engine import Call, CallSettings, Health, Start, TargetPlan, run
 from .laws import Laws
 from .vendors import Vendor
 from .violations import Violation
@@ -76,7 +76,7 @@ class Traffic:
         self.laws = Laws(self.health, tell)
         self.tally = Tally()
         self._clock = VirtualClock()
-        self.driver = SimulatedDriver(self._vendor, self._clock, self._saw)
+        self.driver = SimulatedDriver(self._vendor, self._clock, self.laws.saw, self._count)
 
     def run(self, calls: int, rate: float) -> Tally:
         """Let ``calls`` calls arrive, ``rate`` a second on average, and wait until the last has ended."""
@@ -109,11 +109,6 @@ class Traffic:
         self.tally.attempts[key] += 1
         vendor, rng = self._vendors[key]
         return vendor(start, now, rng)
-
-    def _saw(self, call: SimulatedCall, event: Event | None, answer: Step | End | None) -> None:
-        self.laws.saw(call.context, event, answer, self._clock.now)
-        if answer is None or type(answer) is End:
-            self._count(call)
 
     def _count(self, call: SimulatedCall) -> None:
         tally, end = self.tally, call.end
