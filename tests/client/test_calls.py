@@ -624,9 +624,21 @@ def one_and_a_half(answer):
     yield whole[40:]
 
 
+@faults.fault
+def two_in_one_read(answer):
+    """Send an answer whose last byte ends a read of 64 bytes, and right behind it one that nobody asked for."""
+    body = b"".join(answer.frames())
+    room = 64 - (len(answer.head(len(body) + 64)) + len(body)) % 64
+    body = b": %b\n\n" % (b"." * (room + 60)) + body if answer.stream else body + b" " * room
+    yield answer.head(len(body)) + body + b"".join(answer.script()).replace(b"one", b"her")
+
+
 @pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("fault", [one_and_a_half(), faults.unasked_answer("Nobody asked.")], ids=str)
-def test_nobody_gets_an_answer_that_was_left_on_the_connection(vendors, wire: str, fault):
+@pytest.mark.parametrize(
+    "fault", [one_and_a_half(), two_in_one_read(), faults.unasked_answer("Nobody asked.")], ids=str
+)
+def test_nobody_gets_an_answer_that_was_left_on_the_connection(vendors, wire: str, fault, monkeypatch):
+    monkeypatch.setattr("httpcore2.AsyncHTTP11Connection.READ_NUM_BYTES", 64)
     vendors[0].answer = lambda request: request.text
     given = policy(vendors, wire, chain=["first:qwen-plus"])
     vendors[0].script([fault])

@@ -252,7 +252,21 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
 
     @override
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        more = info == "is_readable" and _holds_more(self._inner)
+        return more or self._inner.get_extra_info(info)
+
+
+def _holds_more(stream: Any) -> bool:
+    """Whether bytes came that nobody has read. The event loop takes them from the socket, so that it looks empty.
+
+    They belong to no answer that was asked for: the next one must not begin with them. Nothing public shows them.
+    """
+    stream = stream._stream  # noqa: SLF001
+    if hasattr(stream, "_read_bio"):
+        if stream._read_bio.pending:  # noqa: SLF001  # TLS holds them undeciphered
+            return True
+        stream = stream.transport_stream
+    return bool(stream._protocol.read_queue)  # noqa: SLF001
 
 
 class _AsyncBackend(httpcore2.AsyncNetworkBackend):

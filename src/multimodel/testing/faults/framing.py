@@ -25,13 +25,18 @@ def close_after_answer(answer: Answer) -> Script:
 
 @fault
 def unasked_answer(answer: Answer, text: str = "Nobody asked.") -> Script:
-    """Send a second answer that nobody asked for right behind the first, on the same connection."""
-    yield from answer.script()
+    """Send a second answer that nobody asked for right behind the first, in one write with the first one's end.
+
+    An answer that comes after the next request was sent could be the answer to it: over HTTP/1.1 nobody can tell.
+    """
     body = (
         b'{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"%b"}}]}'
         % text.encode()
     )
-    yield answer.head(len(body)) + body
+    *begin, end = answer.script()
+    assert isinstance(end, bytes)
+    yield from begin
+    yield end + answer.head(len(body)) + body
 
 
 @fault
