@@ -499,3 +499,14 @@ def test_the_time_to_first_content_counts_from_the_beginning_of_the_attempt():
     two = Two(A, B, hedge=None)
     two.tell(First(101.5, 1))
     assert two.health.usual_first_content(A) == 1.5
+
+
+@pytest.mark.parametrize("more", [(), (plan("d"),)])
+def test_a_target_that_was_asked_beside_another_joins_no_second_time(more: tuple[TargetPlan, ...]):
+    two = side_by_side(A, plan("b", credential="a"), C, *more)  # the second shares a key with the first
+    two.tell(failed(2, "rate_limited"), failed(1, "timeout.first", 110.0))
+    assert isinstance(two.step.do, Start)
+    assert two.step.do.plan.target.provider == "b"
+    two.health.earn_hedge("chat", 1.0)
+    joined = two.joined()
+    assert (joined is None) if not more else (joined is not None and joined.plan is more[0])

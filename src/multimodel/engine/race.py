@@ -164,7 +164,7 @@ class Race:
             return None
         for other in course.rest:
             apart = other.credential != lead.credential and other.endpoint != lead.endpoint
-            if not apart or course.too_small(other) or course.health.obstacle(other, course.now) is not None:
+            if not apart or course.too_small(other) or not course.askable(other):
                 continue
             if course.health.is_probe(other, course.now):
                 continue
