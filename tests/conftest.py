@@ -8,6 +8,20 @@ import warnings
 
 import pytest
 
+_LONGEST = (
+    "test_faults.py",
+    "test_laws.py",
+    "test_notebooks.py",
+    "test_cancellation.py",
+    "test_ledger.py",
+    "test_planted.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process waits for another one at the end."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def sessions_that_litellm_leaves_open(request):
