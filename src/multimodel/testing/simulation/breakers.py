@@ -259,8 +259,9 @@ class Books:
     ) -> Iterator[Broken]:
         """Say what is wrong with how a breaker took a result, and take over how it is seen now."""
         breaker = self._breakers.get(name)
-        if not track.exists:
+        if not track.exists:  # of the answers before its first failure a breaker knows as many as are remembered
             track.exists, track.since = breaker is not None, now
+            track.results.clear()
         seen = None if breaker is None else breaker.open_until
         changed, closed, fresh = seen != track.open_until, track.open_until is None, self._fresh(flown, name, track)
         if fresh and closed and adds and result != "neutral":
