@@ -9,7 +9,7 @@ import multimodel
 
 ROOT = Path(multimodel.__file__).parent
 LAYERS = [
-    {"cli"},
+    {"cli", "compat"},
     {"client"},
     {"governance", "observe", "drivers"},
     {"config"},
@@ -79,7 +79,7 @@ def test_only_the_http_adapter_and_the_bounds_of_litellm_import_the_http_library
         for file in ROOT.rglob("*.py")
         if "import httpx2" in file.read_text(encoding="utf-8") or "import httpcore2" in file.read_text(encoding="utf-8")
     }
-    assert users <= {"http_api.py", "http_limits.py", "http_exchange.py", "litellm_once.py"}
+    assert users <= {"fetch.py", "http_api.py", "http_limits.py", "http_exchange.py", "litellm_once.py"}
 
 
 def test_no_module_has_outgrown_one_idea():

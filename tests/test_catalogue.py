@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from pydantic import BaseModel
 
+from multimodel.config.facts import FACTS_AGE, PRICES_AGE, is_stale
 from multimodel.providers.catalogue import load_profiles, packaged_directory, profiles
-from multimodel.providers.profile import ErrorRow, ModelFacts, Price, Profile
+from multimodel.providers.profile import ErrorRow, Fact, ModelFacts, Price, Profile
 from multimodel.wire.faults import Fault, classify
 
 CATALOGUE = profiles({})
 ROOT = Path(__file__).parents[1]
+RELEASED = date(2026, 11, 24)
+"""The day of the release that ships this catalogue. A release moves it, and looks up again what is too old by then."""
 
 
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("catalogue_tool", ROOT / "tools" / "catalogue.py")
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_tool", ROOT / "tools" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look there
     spec.loader.exec_module(module)
     return module
 
@@ -34,10 +41,11 @@ def models() -> Iterator[tuple[str, Profile, ModelFacts]]:
 
 
 def test_the_vendors_of_the_first_release_are_there():
-    assert {
-        "dashscope", "local", "openai", "deepseek", "moonshot", "zhipu", "mistral", "groq", "openrouter", "siliconflow",
-        "ollama", "vllm", "litellm",
-    } <= set(CATALOGUE)  # fmt: skip
+    assert set(CATALOGUE) >= {
+        "dashscope", "local", "openai", "anthropic", "google", "deepseek", "moonshot", "zhipu", "mistral", "groq",
+        "together", "fireworks", "openrouter", "azure", "bedrock", "vertex", "xai", "siliconflow", "ollama", "vllm",
+        "sglang", "llama-cpp", "litellm",
+    }  # fmt: skip
 
 
 def test_every_file_is_a_profile_of_its_own_name():
@@ -46,11 +54,30 @@ def test_every_file_is_a_profile_of_its_own_name():
 
 
 def test_the_schema_and_the_page_are_not_stale():
-    made = tool()
+    made = tool("catalogue")
     directory = ROOT / "providers"
     assert (directory / "schema.json").read_text(encoding="utf-8") == made.schema(), "run `python tools/catalogue.py`"
     page = made.readme(load_profiles(directories=[directory]).values())
     assert (directory / "README.md").read_text(encoding="utf-8") == page, "run `python tools/catalogue.py`"
+
+
+def test_prices_are_compared_a_million_tokens_with_a_million_tokens():
+    prices = tool("prices")
+    rows = {"groq/openai/gpt-oss-120b": {"input_cost_per_token": 1.5e-07, "output_cost_per_token": 7e-07}}
+    found = list(prices.compare([CATALOGUE["groq"]], lambda *named: prices.of_litellm(rows, *named)))
+    assert [theirs is None for _, _, theirs in found] == [False, True, True]
+    target, ours, theirs = found[0]
+    assert (target, str(theirs)) == ("groq:openai/gpt-oss-120b", "0.15 / 0.7 / ?")
+    assert theirs.differs(ours)
+    assert not theirs.differs(ours.model_copy(update={"output": 0.7001}))
+
+
+def test_the_price_that_has_begun_last_is_compared():
+    prices = tool("prices")
+    begun, coming = (SimpleNamespace(start_date=date(2026, 11, day)) for day in (24, 25))
+    offered = [(None, "first"), (begun, "second"), (SimpleNamespace(start_time=0), "nightly"), (coming, "third")]
+    given = [SimpleNamespace(constraint=constraint, prices=price) for constraint, price in offered]
+    assert prices._in_force(given, RELEASED) == "second"
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in packaged_directory().glob("*.yaml")))
@@ -74,7 +101,7 @@ def test_law_and_error_tables_have_a_source_of_their_own():
     for profile in CATALOGUE.values():
         assert profile.jurisdiction is None or "jurisdiction" in profile.sources, profile.name
         assert not profile.errors or "errors" in profile.sources, profile.name
-        assert (profile.operator is None) == (profile.jurisdiction is None), profile.name
+        assert profile.jurisdiction is None or profile.operator is not None, profile.name
 
 
 def test_sources_name_fields():
@@ -84,10 +111,36 @@ def test_sources_name_fields():
         assert facts.sources.keys() <= ModelFacts.model_fields.keys(), target
 
 
+def dated(part: object, path: str) -> Iterator[tuple[str, Fact]]:
+    """Every fact in a profile, and the way to it."""
+    if isinstance(part, Fact):
+        yield path, part
+    elif isinstance(part, BaseModel):
+        for field in type(part).model_fields:
+            yield from dated(getattr(part, field), f"{path}.{field}")
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            yield from dated(value, f"{path}.{name}")
+    elif isinstance(part, tuple):
+        for value in part:
+            yield from dated(value, path)
+
+
+FACTS = [place for profile in CATALOGUE.values() for place in dated(profile, profile.name)]
+
+
 def test_sources_are_not_of_the_future():
-    dates = [profile.fact.date for profile in CATALOGUE.values()]
-    dates += [price.fact.date for _, _, facts in models() for price in facts.prices]
-    assert max(dates).isoformat() <= "2026-11-24"
+    assert [path for path, fact in FACTS if fact.date > RELEASED] == []
+
+
+def test_sources_are_not_too_old_for_the_release():
+    old = [
+        f"{path}: {fact.date}"
+        for path, fact in FACTS
+        if not path.endswith(".jurisdiction")  # a seat does not age; when it moves, that is news
+        and is_stale(fact, PRICES_AGE if ".prices." in path else FACTS_AGE, RELEASED)
+    ]
+    assert old == [], "look them up again"
 
 
 def test_laws_are_two_letters_and_places_too_unless_they_are_words():
@@ -109,7 +162,7 @@ def test_endpoints_are_https_or_on_this_machine_and_end_before_the_path():
 
 
 def test_what_the_user_runs_has_no_operator_and_needs_no_key():
-    for name in ("local", "ollama", "vllm"):
+    for name in ("local", "ollama", "vllm", "sglang", "llama-cpp"):
         assert (CATALOGUE[name].operator, CATALOGUE[name].key_required) == (None, False)
 
 
@@ -141,13 +194,47 @@ def test_a_replacement_exists_and_goes_on():
     for target, profile, facts in models():
         if facts.replaced_by is not None:
             assert profile.models[facts.replaced_by].retired is None, target
-        assert facts.retired is None or facts.replaced_by is not None, target
+        assert facts.retired is None or facts.retired > RELEASED or facts.replaced_by is not None, target
 
 
 def test_features_are_not_both_had_and_lacked():
     for target, _profile, facts in models():
         assert set(facts.features).isdisjoint(facts.lacks), target
         assert facts.thinking != "none" or "reasoning" not in facts.features, target
+
+
+def test_embeddings_have_the_feature_and_nothing_of_a_chat():
+    for target, _profile, facts in models():
+        assert "embeddings" not in facts.features or facts.features == ("embeddings",), target
+        assert "embed_rows" not in facts.quirks or "embeddings" in facts.features, target
+
+
+def test_the_same_weights_have_the_same_author_and_licence_everywhere():
+    known: dict[str, tuple[str | None, str | None, str | None]] = {}
+    for target, _profile, facts in models():
+        if facts.weights_id is not None and facts.licence is not None:
+            same = (facts.author, facts.licence, facts.restricts)
+            assert known.setdefault(facts.weights_id, same) == same, target
+
+
+def test_what_a_licence_restricts_has_a_licence_and_open_weights():
+    for target, _profile, facts in models():
+        assert facts.restricts is None or (facts.licence and facts.open_weights), target
+
+
+def test_weights_of_qwen_that_restrict_are_known():
+    local = CATALOGUE["local"].models
+    assert {name for name, facts in local.items() if facts.restricts} == {"qwen3.8-flash-next", "qwen3.8-2.4t-a95b"}
+
+
+def test_no_model_of_dashscope_is_counted_on_to_keep_to_a_schema():
+    for name, facts in CATALOGUE["dashscope"].models.items():
+        assert "json_object" not in facts.features or "json_schema" in facts.lacks, name
+
+
+def test_vendors_that_litellm_reaches_say_its_name_for_them():
+    through = {profile.name: profile.litellm for profile in CATALOGUE.values() if profile.adapter == "litellm"}
+    assert through == {"anthropic": "anthropic", "bedrock": "bedrock", "vertex": "vertex_ai", "litellm": None}
 
 
 def test_every_row_of_an_error_table_can_be_reached():
@@ -188,7 +275,7 @@ def test_no_region_of_dashscope_claims_to_infer_in_one_place():
 
 def test_models_of_dashscope_that_take_images_are_on_the_multimodal_path():
     for name, facts in CATALOGUE["dashscope"].models.items():
-        if facts.modalities is not None:
+        if facts.modalities is not None and "embeddings" not in facts.features:
             multimodal = "image" in facts.modalities or name == "qwen3.8-max"
             assert facts.native_path == ("multimodal" if multimodal else "text"), name
 
@@ -285,6 +372,15 @@ OTHERS = [
     ("openrouter", 403, Fault(None, "requires moderation and your input was flagged"), "content_filtered"),
     ("openrouter", None, Fault(status=402), "quota_exhausted"),
     ("siliconflow", 400, Fault("20012"), "model_not_found"),
+    ("anthropic", 400, Fault(None, "Your credit balance is too low", "invalid_request_error"), "quota_exhausted"),
+    ("anthropic", 529, Fault(type="overloaded_error"), "overloaded"),
+    ("google", 400, Fault(None, "API key not valid. Please pass one.", "INVALID_ARGUMENT"), "authentication"),
+    ("google", 429, Fault(None, "", "RESOURCE_EXHAUSTED"), "rate_limited"),
+    ("xai", 403, Fault(None, "Your newly created team doesn't have any credits or licenses yet."), "quota_exhausted"),
+    ("xai", 429, Fault(None, "Your team has either used all available credits or reached …"), "quota_exhausted"),
+    ("fireworks", 412, Fault(), "quota_exhausted"),
+    ("azure", 404, Fault("DeploymentNotFound"), "model_not_found"),
+    ("azure", 400, Fault("content_filter"), "content_filtered"),
 ]
 
 

@@ -36,7 +36,7 @@ def test_the_clients_are_twins():
         assert blocking[name].parameters == aio[name].parameters, name
 
 
-@pytest.mark.parametrize("name", ["complete", "stream", "explain", "status", "off", "on"])
+@pytest.mark.parametrize("name", ["complete", "stream", "using", "explain", "status", "off", "on"])
 def test_the_twins_say_the_same(name: str):
     def sentences(cls: type) -> str:
         doc = inspect.getdoc(getattr(cls, name)) or ""

@@ -43,12 +43,19 @@ Put it here, into a directory that `MULTIMODEL_PROVIDERS` names (several are sep
 name holds), or into a policy under `profile:`. A Python distribution may bring one as an entry point of the group
 `multimodel.providers`: an adapter with an attribute `profile`, or a profile alone.
 
+A vendor of another format that litellm knows needs no Python either: `adapter: litellm` instead of the protocols, and
+`litellm:` with the vendor's name there. `example:some-model` is then asked as litellm's `vendor/some-model`, with the key
+and the endpoint that stand here.
+
 ## Rules
 
 - A fact has a source and a date: the day that the source bears, or the day it was read if it bears none ("undated").
 - What is not known is left out. Nothing is guessed: what is left out counts as supported, and as a place unknown.
 - A model that is not listed can be used all the same; `multimodel check` says that it is unverified.
 - `operator` runs the endpoint, `author` made the weights. Both are slugs.
+- `restricts` is what a licence asks for beyond attribution, in a clause. It binds whoever serves the weights.
+- Old facts are told: `multimodel check` warns of prices older than 180 days and of other facts older than 365, for the
+  models of the policy; a test refuses them in this folder. The law of an operator's seat is exempt.
 - Prices are list prices in US dollars per million tokens; the tier is chosen by the input of one request.
 - Rows of `errors` are tried in order. `status`, `code` and `text` that are left out match anything; a `code` may end in `*`.
   What a status, or a code of OpenAI's, says by itself needs a row only to give a hint.
@@ -61,6 +68,17 @@ name holds), or into a policy under `profile:`. A Python distribution may bring 
 | `max_tokens_field` | `max_completion_tokens` | `openai_chat` | the name of the limit on output tokens |
 | `stream_usage` | `false` | `openai_chat` | `stream_options` is refused: streams come without usage |
 | `reasoning` | `effort`, `enable_thinking`, `none` | `openai_chat` | how thinking is asked for |
+| `unsupported` | names of options | both | options that are refused before anything is sent |
+| `tool_choices` | `auto`, `none`, `required`, `named` | both | which of them work |
+| `tool_ids` | `{min, max, also}` | both | how long ids of tool calls are, and their characters besides letters and digits |
+| `system` | `first` | both | system text stands at the beginning only, as one message |
+| `turns` | `alternate` | both | no two messages of the same role follow each other |
+| `preserve_thinking` | `true`, `tools` | both | thinking is taken back: of all turns, or of those with tool calls |
+| `tool_turns` | `all`, `latest` | both | turns with tool calls that lack their thinking are refused while the model thinks |
+| `by_value` | types of parts | `openai_chat` | media that are taken as bytes only |
+| `file_ids`, `cache_control` | `true` | both | files kept at the vendor, and marks for its prompt cache, are understood |
+| `empty_content` | a text | `openai_chat` | what stands beside tool calls where there is no text |
+| `embed_rows` | a number | both | rows that one request for embeddings may have |
 """
 
 DESCRIBED = re.compile(r":ivar (\w+): (.*?)(?=\n\s*:ivar |\Z)", re.DOTALL)
@@ -137,7 +155,7 @@ def _models(profiles: Iterable[Profile]) -> Iterator[str]:
             yield _row(
                 f"`{profile.name}:{name}`",
                 facts.author,
-                facts.licence or ("open" if facts.open_weights else None),
+                _weights(facts),
                 f"{facts.window or facts.max_input:,}" if facts.window or facts.max_input else None,
                 ", ".join(facts.modalities or ()),
                 facts.thinking,
@@ -145,6 +163,12 @@ def _models(profiles: Iterable[Profile]) -> Iterator[str]:
                 until,
                 str(facts.fact.date),
             )
+
+
+def _weights(facts: ModelFacts) -> str | None:
+    if facts.licence is None:
+        return "open" if facts.open_weights else None
+    return f"{facts.licence} (restricts)" if facts.restricts else facts.licence
 
 
 def _prices(facts: ModelFacts, region: str | None) -> str:

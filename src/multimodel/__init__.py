@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import testing
+    from . import compat, testing
     from .client import AsyncClient, AsyncStream, Client, Explanation, Status, Stream
     from .client.options import CallOptions
     from .config import Policy
@@ -43,9 +43,11 @@ if TYPE_CHECKING:
         AttemptRecord,
         AudioPart,
         Completion,
+        Embeddings,
         FilePart,
         Finished,
         ImagePart,
+        Loss,
         Message,
         ReasoningDelta,
         ReasoningPart,
@@ -84,12 +86,14 @@ __all__ = [
     "ContentFilteredError",
     "ContextWindowExceededError",
     "DeadlineExceededError",
+    "Embeddings",
     "Explanation",
     "FilePart",
     "Finished",
     "ImagePart",
     "InvalidResponseError",
     "LocalOverloadError",
+    "Loss",
     "Message",
     "ModelNotFoundError",
     "MultimodelError",
@@ -122,6 +126,7 @@ __all__ = [
     "Usage",
     "VideoPart",
     "__version__",
+    "compat",
     "testing",
 ]
 
@@ -130,8 +135,8 @@ _HOMES = ("errors", "types", "client", "client.options", "config")
 
 
 def __getattr__(name: str) -> object:
-    if name == "testing":
-        return import_module(".testing", __name__)
+    if name in ("compat", "testing"):
+        return import_module(f".{name}", __name__)
     if name in __all__:
         for home in _HOMES:
             module = import_module(f".{home}", __name__)

@@ -47,3 +47,32 @@ def test_json_is_the_same_as_data(run):
 def test_an_unknown_vendor_gets_a_hint(run):
     ran = run("providers", "dashscop")
     assert (ran.code, ran.err) == (1, "error: unknown provider `dashscop`\nhint: did you mean `dashscope`?\n")
+
+
+def test_variables_that_the_adapter_reads_are_shown_without_their_values(run, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    out = run("providers", "bedrock").out
+    assert "asked: through litellm, as `bedrock/MODEL` [" in out
+    shown = {line.split()[0]: line for line in out.splitlines() if line.startswith("AWS_")}
+    assert " set " in shown["AWS_SECRET_ACCESS_KEY"]
+    assert " not set " in shown["AWS_PROFILE"]
+    assert "canary" not in out
+
+
+def test_licences_errors_and_remarks_are_shown_with_their_sources(run):
+    out = run("providers", "moonshot").out
+    licence = next(line for line in out.splitlines() if line.startswith("kimi-k3 ") and "Kimi K3 License" in line)
+    assert "needs an agreement with Moonshot AI" in licence
+    assert licence.endswith("]")
+    assert any(line.startswith("quota_exhausted ") and "top the account up" in line for line in out.splitlines())
+    assert "introductory and doubles on 2027-01-01" in run("providers", "google").out
+
+
+def test_a_retired_model_is_shown_with_what_replaces_it(run):
+    assert "2026-07-24 → deepseek-flash" in run("providers", "deepseek").out
+
+
+def test_json_of_one_vendor_has_every_source_and_date(run):
+    shown = json.loads(run("providers", "xai", "--json").out)
+    assert shown["endpoints"]["us-east-1"]["fact"]["date"] == "2026-11-24"
+    assert shown["models"]["grok-4.7"]["prices"][0]["fact"]["source"].startswith("litellm")

@@ -276,9 +276,6 @@ def test_a_file_that_cannot_be_read_is_a_configuration_error(profiles: dict[str,
     "setting",
     [
         "residency: {storage: [EU]}",
-        "on_invalid_output: stop",
-        "prompts: {alibaba: prompts/zh.txt}",
-        "budget: {per_call: 0.05 USD, per_day: 20 USD, then: cheaper}",
     ],
 )
 def test_a_setting_without_effect_yet_is_an_error_and_not_silence(mistakes: Mistakes, setting: str) -> None:

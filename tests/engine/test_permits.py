@@ -122,10 +122,29 @@ def test_a_gate_is_the_credentials():
 # --- breakers ---
 
 
+def named(obstacle: Obstacle | None) -> tuple[str, float, str, bool]:
+    assert obstacle is not None
+    assert obstacle.cause is not None
+    return obstacle.reason, obstacle.until, obstacle.cause.kind, obstacle.last_resort
+
+
+def test_an_open_breaker_keeps_its_cause_and_nothing_of_the_call():
+    health = soft()
+    for _ in range(5):
+        try:
+            raise down()
+        except CallError as error:
+            take(health, error)
+    obstacle = health.obstacle(A, 1.0)
+    assert obstacle is not None
+    assert obstacle.cause is not None
+    assert (obstacle.cause.kind, obstacle.cause.__traceback__) == ("server_error", None)
+
+
 def test_an_open_breaker_is_an_obstacle_that_names_its_cause():
     health, error = soft(), down()
     take(health, error, times=5)
-    assert health.obstacle(A, 1.0) == Obstacle("breaker", 3.75, error, last_resort=True)
+    assert named(health.obstacle(A, 1.0)) == ("breaker", 3.75, "server_error", True)
     assert health.state(A, 1.0) == ("open", 2.75)
     assert health.clear_at(A, 1.0) == 3.75
     assert health.state(A, 3.75) == ("half_open", 0.0)
@@ -139,7 +158,7 @@ def test_of_several_open_breakers_the_last_to_open_again_counts():
     late = admit(health)
     take(health, down(), times=5)
     health.settle(late, A, 0.0, refused, blame=True)
-    assert health.obstacle(A, 1.0) == Obstacle("breaker", 60.0, refused, last_resort=False)
+    assert named(health.obstacle(A, 1.0)) == ("breaker", 60.0, "authentication", False)
     late = plan("c", credential="a")
     take(health, unreachable(), late, 58.0, times=5)
     assert health.obstacle(late, 59.0).until == 61.75

@@ -63,7 +63,7 @@ def test_an_answer_is_recorded_with_its_times_its_usage_and_the_vendors_name_for
 def test_a_failure_is_recorded_with_the_vendors_words_for_it():
     script = fails("server_error", after=0.25, status=503, code="Busy", request_id="r-2")
     assert at_a_hundred(script, plan("a", http=True)) == AttemptRecord(
-        1, Target("a", "m"), "first", "server_error", 0.0, 0.25, None, 503, "Busy", "r-2"
+        1, Target("a", "m"), "first", "server_error", 0.0, 0.25, None, 503, "Busy", "r-2", cost=0.0, cost_estimated=True
     )
 
 

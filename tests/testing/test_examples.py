@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-import doctest
 import importlib
 import pkgutil
-
-import pytest
 
 import multimodel.testing
 from multimodel.testing import FaultyVendor
 
 MODULES = [module.name for module in pkgutil.walk_packages(multimodel.testing.__path__, "multimodel.testing.")]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_in_docstrings_run(name: str):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_what_is_exported_resolves():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel, TypeAdapter
+
 from multimodel import (
     AllTargetsFailedError,
     AsyncClient,
@@ -28,6 +30,23 @@ def blocking(client: Client) -> str:
     whole: Completion[object] = stream.completion
     left: tuple[str, ...] = client.off("alibaba", reason="drill")
     return f"{text} {cost} {names} {attempts} {whole.text} {left} {answer.target}"
+
+
+class Risk(BaseModel):
+    title: str
+
+
+def structured(client: Client) -> list[Risk]:
+    risk: Completion[Risk] = client.complete("chat", "Hi", response_model=Risk, temperature=0)
+    title: str = risk.parsed.title if risk.parsed is not None else ""
+    several = client.complete("chat", title, response_model=list[Risk]).parsed
+    with client.stream("chat", "Hi", response_model=Risk) as stream:
+        for value in stream.partials():
+            print(value)
+    one: Risk | None = stream.completion.parsed
+    either: TypeAdapter[Risk | None] = TypeAdapter(Risk | None)
+    maybe = client.complete("chat", "Hi", response_model=either).parsed
+    return [*(several or []), *([one] if one is not None else []), *([maybe] if maybe is not None else [])]
 
 
 async def aio(client: AsyncClient) -> str:

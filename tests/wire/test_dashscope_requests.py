@@ -97,11 +97,11 @@ def test_a_quirk_renames_max_tokens():
     )
 
 
-def test_a_temperature_of_two_is_lowered_with_a_note():
+def test_a_temperature_of_two_is_lowered_which_is_a_loss():
     assert parameters(temperature=2)["temperature"] == 1.99
-    assert send(temperature=2).notes == ("temperature was lowered to 1.99: the vendor wants less than 2",)
+    assert send(temperature=2).losses == (("temperature", "it was lowered to 1.99: the vendor wants less than 2"),)
     for temperature in (0, 1.5, 1.99):
-        assert send(temperature=temperature).notes == ()
+        assert send(temperature=temperature).losses == ()
         assert parameters(temperature=temperature)["temperature"] == temperature
 
 
@@ -182,7 +182,7 @@ def test_reasoning_is_no_medium_and_no_part_of_the_content():
 
 def test_media_on_the_text_path_are_refused():
     text = {"quirks": {"native_path": "text"}}
-    denied("^the vendor cannot be asked for media on the path `text`$", messages=(IMAGE,), dialect=text)
+    denied(r"^the vendor cannot be asked for media on the path `text` \(code capability\)$", messages=(IMAGE,), dialect=text)
 
 
 def test_a_file_or_a_medium_too_large_is_refused():
@@ -192,7 +192,7 @@ def test_a_file_or_a_medium_too_large_is_refused():
     for url in (start.ljust(most, "A"), "https://e.com/".ljust(most + 1, "A")):
         assert messages(Message(role="user", content=(ImagePart(url=url),)))[0]["content"] == [{"image": url}]
     with pytest.raises(
-        PolicyDeniedError, match=r"^the vendor cannot be asked for a medium of more than 10 MiB by value$"
+        PolicyDeniedError, match=r"^the vendor cannot be asked for a medium of more than 10 MiB by value \(code capability\)$"
     ):
         messages(Message(role="user", content=(ImagePart(url=start.ljust(most + 1, "A")),)))
 
@@ -204,11 +204,11 @@ def test_a_conversation_with_tools_is_sent_as_it_was():
     call = ToolCall(id="c1", name="add", arguments='{"a": 1}')
     turns = (
         {"role": "user", "content": "?"},
-        Message(role="assistant", tool_calls=(call, call)),
+        Message(role="assistant", tool_calls=(call, call.model_copy(update={"id": "c2"}))),
         Message(role="tool", tool_call_id="c1", content="2"),
     )
     function = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
-    calls = [{**function, "index": 0}, {**function, "index": 1}]
+    calls = [{**function, "index": 0}, {**function, "id": "c2", "index": 1}]
     assert messages(*turns)[1:] == [
         {"role": "assistant", "content": "", "tool_calls": calls},
         {"role": "tool", "content": "2", "tool_call_id": "c1"},
@@ -224,15 +224,15 @@ def test_turns_with_tools_have_a_string_for_content_on_both_paths():
         assert messages(said, Message(role="tool", tool_call_id="c1"), path=path)[0]["content"] == "Let me"
     picture = Message(role="tool", tool_call_id="c1", content=(ImagePart(url="https://e.com/a.png"),))
     turns = ({"role": "user", "content": "?"}, said, picture)
-    denied("^the vendor cannot be asked for media in a message of role `tool`$", messages=turns)
+    denied(r"^the vendor cannot be asked for media in a message of role `tool` \(code capability\)$", messages=turns)
 
 
-def test_options_about_tools_are_left_out_with_a_note_without_tools():
+def test_options_about_tools_are_a_loss_without_tools():
     given = {"tool_choice": "auto", "parallel_tool_calls": False}
     assert not given.keys() & parameters(**given).keys()
-    assert send(**given).notes == (
-        "`tool_choice` was not sent: there are no tools",
-        "`parallel_tool_calls` was not sent: there are no tools",
+    assert send(**given).losses == (
+        ("tool_choice", "it was not sent: there are no tools"),
+        ("parallel_tool_calls", "it was not sent: there are no tools"),
     )
 
 
@@ -259,7 +259,7 @@ def test_a_tool_called_search_is_refused():
 
 
 def test_a_negative_seed_is_refused():
-    denied("^the vendor cannot be asked for a negative `seed`$", seed=-1)
+    denied(r"^the vendor cannot be asked for a negative `seed` \(code capability\)$", seed=-1)
     assert parameters(seed=0)["seed"] == 0
 
 
@@ -277,13 +277,13 @@ def test_earlier_reasoning_goes_back_only_where_the_catalogue_says_so():
     assert parameters(dialect={"quirks": {"preserve_thinking": False}})["preserve_thinking"] is False
 
 
-def test_names_of_speakers_are_left_out_with_a_note():
+def test_names_of_speakers_are_a_loss():
     sent = send(Request(messages=({"role": "user", "content": "Hi", "name": "ada"},)))
     assert b"ada" not in sent.body
-    assert sent.notes == ("the names of speakers were not sent",)
+    assert sent.losses == (("name", "the names of speakers were not sent"),)
     one_of_two = ({"role": "user", "content": "Hi", "name": "ada"}, {"role": "user", "content": "Ho"})
-    assert send(Request(messages=one_of_two)).notes == sent.notes
-    assert send().notes == ()
+    assert send(Request(messages=one_of_two)).losses == sent.losses
+    assert send().losses == ()
 
 
 # --- thinking ---
@@ -349,11 +349,11 @@ def test_budgets_come_from_the_catalogue():
         ({"messages": ({"role": "user", "content": "json"}, {"role": "assistant", "content": "{"})}, "beginning"),
     ],
 )
-def test_thinking_is_switched_off_with_a_note_where_it_would_be_refused(options: dict[str, Any], why: str):
+def test_thinking_that_would_be_refused_is_switched_off_which_is_a_loss(options: dict[str, Any], why: str):
     request = Request(**{"messages": "as json", "reasoning_effort": "high", **options})
     sent = send(request, dialect=Dialect(thinking="hybrid"))
     assert b'"enable_thinking":false' in sent.body
-    assert any(why in note for note in sent.notes)
+    assert any(what == "reasoning_effort" and why in detail for what, detail in sent.losses)
 
 
 def test_a_model_that_always_thinks_refuses_what_does_not_go_with_it():

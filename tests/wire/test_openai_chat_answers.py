@@ -273,7 +273,9 @@ def test_content_in_parts_is_read_with_its_thinking():
 
 
 def test_a_refusal_is_text():
-    assert text_of(answer(WIRE, sse(chunk(refusal="I cannot"), STOP))) == "I cannot"
+    said = answer(WIRE, sse(chunk(refusal="I cannot"), STOP))
+    assert text_of(said) == "I cannot"
+    assert said[-1].reason == "content_filter"
 
 
 @pytest.mark.parametrize("content", [7, True, {"a": 1}])

@@ -20,12 +20,12 @@ def ask(
     model: str | None, effort: str | None, mode: str = "enable_thinking", *, extra: dict[str, Any] | None = None,
     defaults: Defaults | None = None, quirks: dict[str, Any] | None = None, **options: Any,
 ) -> tuple[dict[str, Any], bool | None, list[str]]:  # fmt: skip
-    """The fields, whether the model will think, and the notes."""
-    notes: list[str] = []
+    """The fields, whether the model will think, and what became of losses."""
+    losses: list[tuple[str, str]] = []
     request = Request(**{"messages": "Hi", "reasoning_effort": effort, **options})
     dialect = Dialect(quirks=quirks or {}, thinking=model, extra=extra or {})
-    found = thinking(request, dialect, defaults=defaults or Defaults(mode), notes=notes)
-    return dict(found.fields), found.on, notes
+    found = thinking(request, dialect, defaults=defaults or Defaults(mode), losses=losses)
+    return dict(found.fields), found.on, [detail for _, detail in losses]
 
 
 @pytest.mark.parametrize(

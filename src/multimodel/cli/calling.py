@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from ..client import Client
+from ..client.needs import split_needs
 from ..config.problems import did_you_mean
 from ..config.routes import Need
 from ..errors import AllTargetsFailedError, CallError, MultimodelError
@@ -70,7 +71,7 @@ _FACTS = ("kind", "provider", "target", "status", "code", "request_id", "retry_a
 def explain(args: Namespace) -> int:
     """Print what a call would do now."""
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
-    for need in needs:
+    for need in split_needs(needs)[0]:
         if need not in get_args(Need):
             raise MisuseError(f"`{need}` is nothing that a call can need", did_you_mean(need, get_args(Need)))
     with open_to_look(args) as client:
@@ -140,6 +141,8 @@ def _tell_report(report: Report) -> None:
         tell(plain(f"not asked: {skip.target}, {skip.reason}" + (f": {skip.detail}" if skip.detail else "")))
     for note in report.notes:
         tell(plain(f"note: {note}"))
+    for loss in report.losses:
+        tell(plain(f"lost: {loss.what} at {loss.target}, {loss.detail}"))
 
 
 def _attempts(report: Report) -> Iterator[tuple[object, ...]]:

@@ -53,11 +53,19 @@ def _keys(profile: Profile, environ: Mapping[str, str]) -> str:
 
 
 def _print_profile(profile: Profile) -> None:
-    place = f" ({profile.jurisdiction})" if profile.jurisdiction else ""
+    sources = _Sources()
+    law = profile.sources.get("jurisdiction", profile.fact)
+    place = f" ({profile.jurisdiction}) {sources.number(law)}" if profile.jurisdiction else ""
     print(plain(f"{profile.name}: {profile.title}"))
     print(f"operator: {profile.operator or 'whoever runs it'}{place}")
     print(f"key: {_keys(profile, os.environ) or 'none'}")
-    sources = _Sources()
+    print(f"asked: {_asked(profile)} {sources.number(profile.fact)}")
+    if profile.remark is not None:
+        print(plain(f"remark: {profile.remark}"))
+    _section(
+        ("variable", "now", "for"),
+        [(name, "set" if os.environ.get(name) else "not set", use) for name, use in profile.variables.items()],
+    )
     _section(
         ("region", "stored in", "inference in", "other names", "endpoint", "source"),
         [
@@ -72,15 +80,50 @@ def _print_profile(profile: Profile) -> None:
             for name, endpoint in profile.endpoints.items()
         ],
     )
+    _print_models(profile, sources)
+    errors = sources.number(profile.sources.get("errors", profile.fact)) if profile.errors else ""
     _section(
-        ("model", "author", "licence", "window", "output", "takes", "can", "cannot", "thinks", "retired", "source"),
+        ("error", "status", "code", "text", "hint", "source"),
+        [(row.kind, row.status, row.code, row.text, row.hint, errors) for row in profile.errors],
+    )
+    sources.print()
+
+
+def _asked(profile: Profile) -> str:
+    """Say how requests reach the vendor."""
+    if profile.litellm is not None:
+        return f"through litellm, as `{profile.litellm}/MODEL`"
+    if not profile.protocols:
+        return f"through the adapter `{profile.adapter}`"
+    ways = [f"{name} ({way.wire}{f' at {way.path}' if way.path else ''})" for name, way in profile.protocols.items()]
+    return ", ".join(ways)
+
+
+def _print_models(profile: Profile, sources: _Sources) -> None:
+    _section(
+        ("model", "author", "window", "output", "takes", "can", "cannot", "thinks", "retired", "source"),
         [_model_row(name, facts, sources) for name, facts in profile.models.items()],
     )
     _section(
         ("USD per million tokens", "region", "up to", "input", "cached", "output", "thinking", "source"),
         list(_price_rows(profile, sources)),
     )
-    sources.print()
+    _section(
+        ("weights of", "licence", "weights", "restricts", "source"),
+        [
+            (name, facts.licence, facts.weights_id, facts.restricts, sources.of(facts, "restricts", "licence"))
+            for name, facts in profile.models.items()
+            if facts.licence or facts.open_weights
+        ],
+    )
+    _section(
+        ("remark on", "remark", "source"),
+        [
+            (name, facts.remark, sources.of(facts, "remark"))
+            for name, facts in profile.models.items()
+            if facts.remark is not None
+        ],
+    )
 
 
 def _section(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
@@ -90,17 +133,17 @@ def _section(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
 
 
 def _model_row(name: str, facts: ModelFacts, sources: _Sources) -> tuple[object, ...]:
+    gone = f"{facts.retired}" if facts.retired else ""
     return (
         name,
         facts.author,
-        facts.licence,
-        facts.window,
+        facts.window or facts.max_input,
         facts.max_output,
         facts.modalities,
         facts.features,
         facts.lacks,
         facts.thinking,
-        facts.retired,
+        f"{gone} → {facts.replaced_by}".strip() if facts.replaced_by else gone,
         sources.number(facts.fact),
     )
 
@@ -122,6 +165,10 @@ class _Sources:
     def number(self, fact: Fact) -> str:
         """Return the number under which ``fact`` is told."""
         return f"[{self._numbers.setdefault(fact, len(self._numbers) + 1)}]"
+
+    def of(self, facts: ModelFacts, *fields: str) -> str:
+        """Return the number of the source of the first of these fields that has one of its own, or of the model."""
+        return self.number(next((facts.sources[field] for field in fields if field in facts.sources), facts.fact))
 
     def print(self) -> None:
         """Tell all that were numbered."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
+from pydantic import JsonValue, TypeAdapter
 from typing_extensions import Unpack
 
-from ..config import OffEntry, Policy
+from ..config import OffEntry, Policy, Secret
 from ..drivers.base import close
 from ..drivers.blocking import BlockingDriver
 from ..providers.base import Provider
-from ..types import Completion, Messages
+from ..types import Completion, Embeddings, Messages
+from ..types.answers import ParsedT
 from .core import Core, PolicySource
+from .embedding import Embedding
 from .options import CallOptions
 from .running import Running
 from .streams import Stream
+from .view import view_of
 from .views import Explanation, Status
 
 __all__ = ["Client"]
@@ -48,7 +53,24 @@ class Client:
         """The policy in force."""
         return self._core.policy
 
-    def complete(self, route: str, messages: Messages, **options: Unpack[CallOptions]) -> Completion[Any]:
+    @overload
+    def complete(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_model: type[ParsedT] | TypeAdapter[ParsedT],
+        **options: Unpack[CallOptions],
+    ) -> Completion[ParsedT]: ...
+
+    @overload
+    def complete(
+        self, route: str, messages: Messages, *, response_model: None = None, **options: Unpack[CallOptions]
+    ) -> Completion[Any]: ...
+
+    def complete(
+        self, route: str, messages: Messages, *, response_model: object = None, **options: Unpack[CallOptions]
+    ) -> Completion[Any]:
         """Ask a route and return the whole answer.
 
         A cut answer is never returned: the call starts again, at the same or the next target, unseen.
@@ -56,9 +78,12 @@ class Client:
         :param route: a route of the policy, or one of its aliases.
         :param messages: one user message as a string, or the conversation: ``Message`` objects or OpenAI-shaped
             dictionaries.
+        :param response_model: a pydantic model, or any type that a ``TypeAdapter`` takes: the answer is asked for as
+            JSON of this type, checked, and in ``parsed``.
         :param options: see :class:`~multimodel.CallOptions`.
         :raises AllTargetsFailedError: no target answered; its ``exceptions`` has one error per attempt and skip.
         :raises DeadlineExceededError: the deadline passed first.
+        :raises InvalidResponseError: the answer does not fit, and the route says ``on_invalid_output: stop``.
         :raises BadRequestError: the request is not valid, or a vendor says so.
         :raises ConfigurationError: unknown route or target.
 
@@ -68,19 +93,39 @@ class Client:
         >>> answer.text, str(answer.target), len(answer.report.attempts)
         ('Yes.', 'fake:any', 1)
         """
-        running = Running(self._core, route, messages, options, stream=False)
-        driver = BlockingDriver(running.steps, running.port, self._core.lock)
+        running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
-        events = driver.events()
-        try:
-            for event in events:
-                running.transcript.add(event)
-        finally:
-            events.close()
+        while True:
+            driver = BlockingDriver(running.steps, running.port, self._core.lock)
+            events = driver.events()
+            try:
+                for event in events:
+                    running.transcript.add(event)
+            finally:
+                events.close()
+            if not running.goes_on(driver):
+                break
         running.check(driver)
         return running.completion(driver)
 
-    def stream(self, route: str, messages: Messages, **options: Unpack[CallOptions]) -> Stream:
+    @overload
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_model: type[ParsedT] | TypeAdapter[ParsedT],
+        **options: Unpack[CallOptions],
+    ) -> Stream[ParsedT]: ...
+
+    @overload
+    def stream(
+        self, route: str, messages: Messages, *, response_model: None = None, **options: Unpack[CallOptions]
+    ) -> Stream[Any]: ...
+
+    def stream(
+        self, route: str, messages: Messages, *, response_model: object = None, **options: Unpack[CallOptions]
+    ) -> Stream[Any]:
         """Ask a route and return the answer as it comes. Arguments and errors are those of ``complete``.
 
         Enter it with ``with`` and iterate over its events; ``stream.completion`` has the whole answer at the end.
@@ -93,17 +138,102 @@ class Client:
         ...     "".join(stream.text_deltas())
         'A b.'
         """
-        running = Running(self._core, route, messages, options, stream=True)
+        running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
         return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
+
+    def embed(
+        self,
+        route: str,
+        inputs: str | Sequence[str],
+        *,
+        dimensions: int | None = None,
+        deadline: float | None = None,
+        only: Sequence[str] | None = None,
+        avoid: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra: Mapping[str, Mapping[str, JsonValue]] | None = None,
+    ) -> Embeddings:
+        """Turn texts into vectors.
+
+        More inputs than a vendor takes in one request go in several, one after the other. Another target is asked only
+        if it has the same weights: vectors by different ones cannot be compared, even where they are equally long.
+
+        :param inputs: a string, which gives one vector, or several, which give one each, in their order.
+        :param dimensions: numbers a vector, for models that let one choose.
+        :param deadline: seconds for the whole call; it can only shorten the route's.
+        :param only: targets, providers, operators or authors that alone may be asked.
+        :param avoid: those that may not be asked.
+        :param metadata: words of yours for log events.
+        :param extra: vendor-only options, ``{"dashscope": {"text_type": "query"}}``.
+        :raises AllTargetsFailedError: no target answered; its ``exceptions`` has one error per attempt and skip.
+        :raises DeadlineExceededError: the deadline passed first.
+        :raises BadRequestError: there is no input, or an empty one, or a vendor says so.
+        :raises ConfigurationError: unknown route or target.
+
+        >>> from multimodel.testing import FakeProvider
+        >>> client = Client({"routes": {"vectors": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
+        >>> found = client.embed("vectors", ["a cat", "a dog"], dimensions=3)
+        >>> len(found.vectors), found.dimensions, str(found.target)
+        (2, 3, 'fake:any')
+        """
+        options = {
+            "dimensions": dimensions,
+            "deadline": deadline,
+            "only": only,
+            "avoid": avoid,
+            "metadata": metadata,
+            "extra": extra,
+        }
+        embedding = Embedding(self._core, route, inputs, options)
+        for batch in embedding.batches():
+            driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
+            events = driver.events()
+            try:
+                for event in events:
+                    batch.add(event)
+            finally:
+                events.close()
+            batch.end(driver)
+        return embedding.result()
+
+    def using(
+        self,
+        *,
+        tenant: str | None = None,
+        credentials: Mapping[str, str | Secret] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a view of this client for one tenant: the same verbs, with what is the tenant's own.
+
+        It is cheap enough to be made for each request: it opens nothing, and uses the connections, the policy and the
+        switches of its client. Closing the client closes it; closing the view leaves the client open.
+
+        :param tenant: who has a budget of its own, where routes have one; None shares the client's.
+        :param credentials: keys by provider, used in the place of the policy's and the environment's, which are not
+            looked at; a provider that is not named is not asked, unless it needs no credential. What such a key does
+            wrong is held against it alone. None uses the client's. An adapter that was handed in is used as it is.
+        :param metadata: added to that of each call.
+        :raises ConfigurationError: a provider that the policy does not have, or a key that cannot be one.
+
+        >>> from multimodel.testing import FakeProvider
+        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
+        >>> acme = client.using(tenant="acme", credentials={"fake": "sk-acme"}, metadata={"team": "search"})
+        >>> acme.complete("chat", "Hi").text
+        'Hello.'
+        """
+        view = copy(self)
+        view._core = view_of(self._core, tenant, credentials, metadata)  # noqa: SLF001  # it is one of its own
+        return view
 
     def explain(self, route: str, *, needs: Iterable[str] = ()) -> Explanation:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
 
-        :param needs: what the call would need, for instance ``{"tools", "vision"}``.
+        :param needs: what the call would need, for instance ``{"tools", "vision"}``; ``input=N`` and ``output=N`` are
+            tokens of a prompt and of an answer.
         :raises ConfigurationError: unknown route or need.
 
         >>> from multimodel.testing import FakeProvider
-        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})
+        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
         >>> print(client.explain("chat"))
         route `chat`, at most 120 s
           1. fake:any  asked
@@ -111,10 +241,10 @@ class Client:
         return self._core.explain(route, frozenset(needs))
 
     def status(self) -> Status:
-        """Say what the client knows: the health of each target, and what is switched off.
+        """Say what the client knows: the health of each target, what is switched off, and what of budgets is spent.
 
         >>> from multimodel.testing import FakeProvider
-        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})
+        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
         >>> client.status().routes["chat"][0].state
         'closed'
         """
@@ -145,7 +275,7 @@ class Client:
             be written.
 
         >>> from multimodel.testing import FakeProvider
-        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})
+        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
         >>> client.off("fake", reason="drill")
         ('chat',)
         """
@@ -157,7 +287,7 @@ class Client:
         :raises ConfigurationError: nothing of that name is off, or the policy itself says so.
 
         >>> from multimodel.testing import FakeProvider
-        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider([])})
+        >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
         >>> client.off("fake", reason="drill")
         ('chat',)
         >>> [entry.name for entry in client.on("fake")]
@@ -167,10 +297,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections of this process. The client cannot be used afterwards."""
-        self._core.closed = True
-        self._core.shadows.close()
         with ExitStack() as everything:  # one that fails keeps no other open
-            for provider in self._core.accounts.built():
+            for provider in self._core.leave():
                 everything.callback(close, provider)
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
 from ..config.routes import Need
 from ..drivers.base import now
+from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
 from ..errors import ConfigurationError
 from ..governance.switches import Switches
@@ -25,10 +26,13 @@ from ..providers.base import Provider, ProviderSetup
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from ..types import Target
+from .cost import budget_settings
+from .needs import split_needs, too_small
 from .shadows import Shadows
 from .switchboard import Switchboard
 from .targets import Accounts, Planned, default_archive, plan_route, plan_shadow
-from .views import ExplainedTarget, Explanation, State, Status, TargetStatus
+from .tenants import Tenants
+from .views import BudgetStatus, ExplainedTarget, Explanation, State, Status, TargetStatus
 
 __all__ = ["Core", "PolicySource", "chosen", "local_models"]
 
@@ -41,6 +45,7 @@ class Core:
     """The state of one client, shared between threads, event loops and views.
 
     :ivar lock: held around each step of the engine, never across I/O.
+    :ivar refused_schemas: keys of targets that refused to be asked for a JSON Schema.
     """
 
     def __init__(self, policy: PolicySource, providers: Mapping[str, Provider] | None) -> None:
@@ -62,10 +67,27 @@ class Core:
         )
         self.switchboard = Switchboard(self)
         self.shadows = Shadows(self.switches, self.rng)
-        self.closed = False
+        self.refused_schemas: set[str] = set()
+        self.spendings = Spendings()
+        self.tenants = Tenants(self)
+        self.tenant: str | None = None
+        self.metadata: Mapping[str, str] = {}
+        self._closed = False
         self._chains: dict[str, tuple[Planned, ...]] = {}
         self._shadows: dict[str, Planned | None] = {}
         _cores.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can make no further calls."""
+        return self._closed
+
+    def leave(self) -> list[Provider]:
+        """Make no further calls; return the adapters, which are then to be closed."""
+        self._closed = True
+        self.shadows.close()
+        self.tenants.tidy()
+        return [*self.accounts.built(), *self.tenants.made()]
 
     # --- routes ---
 
@@ -127,22 +149,36 @@ class Core:
             return "off", f"{off.kind} {off.name}" + (f": {off.reason}" if off.reason else "")
         if planned.why_not is not None:
             return "unavailable", planned.why_not
-        missing = needs & planned.plan.lacks
+        missing = (needs & planned.plan.lacks) - {"json_schema"}  # which can be asked for in words
         if missing:
             return "capability", f"it has no {', '.join(sorted(missing))}"
         return None
+
+    def budget(self, name: str, route: Route) -> Budget | None:
+        """Return what a call that begins now may spend; None is no limit."""
+        limits = route.budget
+        if limits is None or (limits.per_call is None and limits.per_day is None):
+            return None
+        return Budget(budget_settings(limits), self._spending(name))
+
+    def _spending(self, name: str) -> Spending:
+        with self.lock:
+            return self.spendings.today((self.tenant, name), datetime.now(UTC).toordinal())
 
     # --- for people ---
 
     def explain(self, name: str, needs: frozenset[str]) -> Explanation:
         """Say what a call would do now."""
         name, route = self.route(name)
+        needs, prompt, answer = split_needs(needs)
         for need in needs - _NEEDS:
             hint = did_you_mean(str(need), sorted(_NEEDS)) or f"known are {', '.join(sorted(_NEEDS))}"
             raise ConfigurationError(f"`{str(need)[:100]}` is nothing that a request can need", hint=hint)
         targets = []
         for planned in self.chain(name):
             why = self.obstacle(planned, needs)
+            if why is None and (small := too_small(planned, prompt, answer)) is not None:
+                why = small.reason, small.detail
             if why is None:
                 moment = now()
                 with self.lock:
@@ -150,7 +186,11 @@ class Core:
                 if found is not None:
                     left = found.until - moment
                     why = found.reason, f"for {left:.1f} s" if left else ""
-            targets.append(ExplainedTarget(planned.plan.target, *(why or ())))
+            facts = planned.account.profile.facts(planned.plan.target.model)
+            restricts = facts.restricts if facts is not None else None
+            unknown = sorted(needs - planned.known)
+            reason, detail = why or (None, f"not known: {', '.join(unknown)}" if unknown else "")
+            targets.append(ExplainedTarget(planned.plan.target, reason, detail, restricts))
         return Explanation(name, tuple(targets), route.deadline)
 
     def status(self) -> Status:
@@ -165,7 +205,16 @@ class Core:
             switch_file=None if file is None else str(file),
             routes={name: tuple(map(self._status_of, self.chain(name))) for name in self.policy.routes},
             off=self.switches.entries(),
+            budgets=tuple(self._budgets()),
         )
+
+    def _budgets(self) -> Iterator[BudgetStatus]:
+        for name, route in self.policy.routes.items():
+            per_day = None if route.budget is None else route.budget.per_day
+            if per_day is not None:
+                day = self._spending(name)
+                spent, reserved = dollars(day.spent), dollars(day.reserved)
+                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, max(0.0, per_day - spent - reserved))
 
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())
@@ -181,6 +230,7 @@ class Core:
         self.lock = threading.RLock()
         self.rng.seed()
         self.health.after_fork()
+        self.spendings.after_fork()
         self.switchboard = Switchboard(self)
         self.shadows = Shadows(self.switches, self.rng)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from pydantic import JsonValue
 
@@ -14,6 +14,8 @@ from ..errors import BadRequestError
 from ..types import NamedTool, ReasoningEffort, ResponseFormat, ToolInput
 
 __all__ = ["CallOptions", "Choices", "split_options"]
+
+MidStream: TypeAlias = Literal["error", "restart", "continue"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -30,6 +32,8 @@ class CallOptions(TypedDict, total=False):
 
     ``deadline``: seconds for the whole call; it can only shorten the route's. ``only``, ``avoid``: targets,
     providers, operators or authors that alone, or not, may be asked. ``metadata``: words of yours for log events.
+    ``mid_stream``: what becomes of a stream that breaks after its first content (``error``, ``restart``, ``continue``),
+    in place of the route's.
     """
 
     temperature: float | None
@@ -47,6 +51,7 @@ class CallOptions(TypedDict, total=False):
     only: Sequence[str] | None
     avoid: Sequence[str] | None
     metadata: Mapping[str, str] | None
+    mid_stream: MidStream | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,11 @@ class Choices:
     only: Sequence[str] | None = None
     avoid: Sequence[str] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    mid_stream: MidStream | None = None
 
 
 _NO_CHOICES = Choices()
-_CHOICES = ("deadline", "only", "avoid", "metadata")
+_CHOICES = ("deadline", "only", "avoid", "metadata", "mid_stream")
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
@@ -86,4 +92,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     deadline = chosen.get("deadline")
     if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
         raise BadRequestError("`deadline` must be a positive number of seconds", hint="nothing was sent")
+    mid_stream = chosen.get("mid_stream")
+    if mid_stream is not None and mid_stream not in get_args(MidStream):
+        raise BadRequestError("`mid_stream` is `error`, `restart` or `continue`", hint="nothing was sent")
     return given, Choices(**chosen)

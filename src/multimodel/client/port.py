@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..drivers.base import aclose, close
@@ -13,56 +14,31 @@ from ..engine.settings import TargetPlan
 from ..errors import PolicyDeniedError
 from ..governance.switches import Switches
 from ..providers.derive import async_stream, blocking_stream
-from ..types import AnswerEvent, Attempt, ReasoningDelta, Request, TextDelta, Usage
-from .prices import priced
+from ..providers.pricing import priced
+from ..types import AnswerEvent, Attempt, Message, ReasoningDelta, Request, Target, TextDelta, Usage
+from ..wire.schemas import fitted
+from .history import VendorOf, own_thinking
+from .media import Media
+from .prompts import prompted
 from .request import continued, with_defaults
 from .targets import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Port"]
+__all__ = ["Port", "Reach"]
 
 
-class Port:
-    """The way from an engine's ``Start`` to an adapter's events.
+class Reach:
+    """The targets of one call that may be asked.
 
-    :param planned: the targets that may be asked.
-    :param transcript: what the caller has seen, for an answer that another target goes on with.
-    :param given_up: whether nobody waits any more for what runs on a thread of its own.
+    :param planned: those targets.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        request: Request,
-        planned: Sequence[Planned],
-        switches: Switches,
-        transcript: Transcript,
-        given_up: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, call: Call, planned: Sequence[Planned], switches: Switches) -> None:
         self._call = call
-        self._request = request
         self._planned = planned
         self._switches = switches
-        self._transcript = transcript
-        self._given_up = given_up
-
-    def open(
-        self, start: Start, now: Callable[[], float], given_up: Callable[[], bool] | None = None
-    ) -> Iterator[AnswerEvent]:
-        """Begin an attempt on the caller's thread."""
-        planned = self._allowed(start)
-        events = blocking_stream(planned.account.reach())(
-            self._attempt(planned, start, now, given_up or self._given_up)
-        )
-        return events if start.how != "continue" else _joined(events, Overlap(self._transcript.text))
-
-    def aopen(self, start: Start, now: Callable[[], float]) -> AsyncIterator[AnswerEvent]:
-        """Begin an attempt on the running event loop."""
-        planned = self._allowed(start)
-        events = async_stream(planned.account.reach())(self._attempt(planned, start, now, None))
-        return events if start.how != "continue" else _ajoined(events, Overlap(self._transcript.text))
 
     def price(self, plan: TargetPlan, usage: Usage) -> Usage:
         """Return ``usage`` with its cost, where the catalogue knows the price."""
@@ -79,22 +55,89 @@ class Port:
             raise PolicyDeniedError(f"switched off: {off.kind} {off.name}", code="off")
         return planned
 
+    def _note(self, target: object) -> Callable[[str], None]:
+        return lambda text: self._call.note(f"{target}: {text}")
+
+
+class Port(Reach):
+    """The way from an engine's ``Start`` to an adapter's events.
+
+    :param planned: the targets that may be asked.
+    :param transcript: what the caller has seen, for an answer that another target goes on with.
+    :param given_up: whether nobody waits any more for what runs on a thread of its own.
+    :ivar vendor_of: profile and operator of a provider, for the thinking that a conversation brings along.
+    :ivar amended: by target, what is said after the conversation.
+    :ivar refused: keys of targets that refuse schemas.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        request: Request,
+        planned: Sequence[Planned],
+        switches: Switches,
+        transcript: Transcript,
+        given_up: Callable[[], bool] | None = None,
+    ) -> None:
+        super().__init__(call, planned, switches)
+        self._request = request
+        self._transcript = transcript
+        self._given_up = given_up
+        self._media = Media()
+        self.vendor_of: VendorOf = lambda _name: None
+        self.amended: Mapping[Target, tuple[Message, ...]] = {}
+        self.refused: Collection[str] = ()
+
+    def open(
+        self, start: Start, now: Callable[[], float], given_up: Callable[[], bool] | None = None
+    ) -> Iterator[AnswerEvent]:
+        """Begin an attempt on the caller's thread."""
+        planned = self._allowed(start)
+        stream = blocking_stream(planned.account.reach())
+        attempt = self._attempt(planned, start, now, given_up or self._given_up)
+        media = self._media.wanted(attempt.request, planned)
+        events = self._media.blocking(stream, attempt, media) if media else stream(attempt)
+        return events if start.how != "continue" else _joined(events, Overlap(self._transcript.text))
+
+    def aopen(self, start: Start, now: Callable[[], float]) -> AsyncIterator[AnswerEvent]:
+        """Begin an attempt on the running event loop."""
+        planned = self._allowed(start)
+        stream = async_stream(planned.account.reach())
+        attempt = self._attempt(planned, start, now, None)
+        media = self._media.wanted(attempt.request, planned)
+        events = self._media.asynchronous(stream, attempt, media) if media else stream(attempt)
+        return events if start.how != "continue" else _ajoined(events, Overlap(self._transcript.text))
+
     def _attempt(
         self, planned: Planned, start: Start, now: Callable[[], float], given_up: Callable[[], bool] | None
     ) -> Attempt:
         target = planned.plan.target
         request = with_defaults(self._request, planned.params)
+        if planned.prompt is not None:
+            request = prompted(request, planned.prompt.text)
+            self._call.note(f"{target}: system text of `{planned.prompt_of}`, `{planned.prompt.file.name}`")
         if start.how == "continue":
             request = continued(request, self._transcript.text)
+        lose = partial(self._call.lose, target)
+        request = own_thinking(self._asked(request, planned), planned, self.vendor_of, lose)
         for vendor in request.extra:
             if vendor not in (target.provider, planned.account.profile.name):
-                self._call.note(f"extra options for `{vendor}` were not sent to {target}")
+                lose(f"extra.{vendor}", "options of another vendor were not sent")
         return Attempt(
-            request, target.model, start.plan.stream, start.limits, now, self._note(target), start.path, given_up
+            request, target.model, start.plan.stream, start.limits, now, self._note(target), start.path, given_up, lose
         )
 
-    def _note(self, target: object) -> Callable[[str], None]:
-        return lambda text: self._call.note(f"{target}: {text}")
+    def _asked(self, request: Request, planned: Planned) -> Request:
+        """Return the request in the form that the target can be asked in now."""
+        plan = planned.plan
+        again, lacks = self.amended.get(plan.target), plan.lacks
+        if again is not None:
+            request = request.model_copy(update={"messages": (*request.messages, *again)})
+        if plan.key in self.refused:
+            facts = planned.account.profile.facts(plan.target.model)
+            object_works = facts is not None and "json_object" in facts.features
+            lacks |= {"json_schema"} if object_works else {"json_schema", "json_object"}
+        return fitted(request, lacks, self._note(plan.target))
 
 
 def _joined(events: Iterator[AnswerEvent], seam: Overlap) -> Generator[AnswerEvent, None, None]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Message, Request, TextPart, VideoPart
+from ..types import AudioPart, EmbedRequest, FilePart, ImagePart, Message, Request, TextPart, VideoPart
 
-__all__ = ["build_request", "can_go_on", "continued", "has_effects", "needs_of", "with_defaults"]
+__all__ = ["build_request", "can_go_on", "continued", "has_effects", "needs_of", "validated", "with_defaults"]
+
+AskedT = TypeVar("AskedT", Request, EmbedRequest)
 
 _MAX_PROBLEMS = 5
 _EFFECTS = frozenset(
@@ -34,8 +36,16 @@ def build_request(messages: object, options: Mapping[str, Any]) -> Request:
 
     :raises BadRequestError: names the field and what is wrong with it, never its value.
     """
+    return validated(Request, {"messages": messages, **options})
+
+
+def validated(kind: type[AskedT], fields: Mapping[str, Any]) -> AskedT:
+    """Validate a request of either kind.
+
+    :raises BadRequestError: names the field and what is wrong with it, never its value.
+    """
     try:
-        return Request.model_validate({"messages": messages, **options})
+        return kind.model_validate(fields)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         # of a value that fits none of its forms, and of a list with a bad item, one complaint is enough
@@ -91,8 +101,8 @@ def needs_of(request: Request) -> frozenset[str]:
     needs: set[str] = set()
     if request.tools:
         needs.add("tools")
-    if request.response_format is not None and request.response_format.type != "text":
-        needs.add(request.response_format.type)
+    if request.response_format is not None and request.response_format.type == "json_object":
+        needs.add("json_object")  # a schema can be asked for in words
     if request.reasoning_effort not in (None, "none"):
         needs.add("reasoning")
     if request.seed is not None:

@@ -13,16 +13,20 @@ from typing import Any
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, End, Event, Step, TargetPlan, run
-from ..errors import ConfigurationError, StreamInterruptedError
+from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
 from ..observe import emit
 from ..types import Completion, Report, Segment
+from ..wire.history import tool_ids
 from .core import Core, chosen
+from .cost import CostAtMost
+from .needs import Demand
 from .options import split_options
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
+from .structured import Judge, expected, shape_for
 from .targets import Planned, call_settings, drawn
 
-__all__ = ["Running"]
+__all__ = ["Running", "log_report"]
 
 _TELLING = frozenset({"extra", "reasoning_effort"})
 """Options of a route or target by which a request may have effects, or thinking, that the call itself does not ask for."""
@@ -36,15 +40,28 @@ class Running:
     :raises TypeError: an option that does not exist.
     """
 
-    def __init__(self, core: Core, route: str, messages: object, options: Mapping[str, Any], *, stream: bool) -> None:
+    def __init__(
+        self,
+        core: Core,
+        route: str,
+        messages: object,
+        options: Mapping[str, Any],
+        *,
+        stream: bool,
+        response_model: Any = None,
+    ) -> None:
         if core.closed:
             raise ConfigurationError("the client is closed", hint="make a new one")
         asked, choices = split_options(options)
         name, settings = core.route(route)
+        shape, tools = shape_for(response_model, asked), asked.get("tools")
         request = build_request(messages, asked)
-        self._metadata = choices.metadata
+        what = expected(request, shape, tools)
+        self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
         needs = needs_of(request) | frozenset(settings.requires)
         limits = call_settings(settings, stream=stream, deadline=choices.deadline)
+        if stream and choices.mid_stream is not None:
+            limits = replace(limits, mid_stream=choices.mid_stream)
         telling = (planned.params for planned in core.chain(name) if not _TELLING.isdisjoint(planned.params))
         whole = [request, *(with_defaults(request, params) for params in telling)]
         if any(map(has_effects, whole)):
@@ -53,32 +70,49 @@ class Running:
             limits = replace(limits, mid_stream="error")
         self.call = Call(name, limits, now(), stream)
         able: list[Planned] = []
+        demand = Demand(request)
         for planned in core.selected(name, choices.only, choices.avoid):
-            why = core.obstacle(planned, needs)
+            why = core.obstacle(planned, needs) or demand.misfit(planned)
             if why is None:
                 able.append(planned)
             else:
                 self.call.skip(planned.plan.target, *why)
+        if not able and demand.unpaired is not None:
+            raise BadRequestError(demand.unpaired, hint="nothing was sent; mend the conversation")
         if settings.traffic:
             able = drawn(able, settings.traffic, core.rng)
-        self.transcript = Transcript()
+        self.transcript = Transcript(tool_ids(request.messages))
         self._copy: Callable[[], None] | None = None
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
+        self.port.vendor_of = core.accounts.vendor
         plans: list[TargetPlan] = [
             replace(planned.plan, stream=True) if stream and not planned.plan.stream else planned.plan
             for planned in able
         ]
+        self._core = core
+        self.judge = Judge(self.call, what, settings.on_invalid_output, plans, core.refused_schemas)
+        self.port.amended, self.port.refused = self.judge.amended, core.refused_schemas
+        self.call.cost_at_most = CostAtMost(request, able, self.transcript, self.judge.amended)
+        self.call.budget = core.budget(name, settings)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else core.shadow(name)
         if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
-            self._copy = partial(core.shadows.offer, name, settings, request, shadow, choices.metadata)
+            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata)
 
     def begin(self) -> None:
         """Offer a copy to the route's shadow, now that the call is made."""
         if self._copy is not None:
             self._copy()
+
+    def goes_on(self, driver: Driver) -> bool:
+        """Judge how the call, or a part of it, ended; where it goes on, ``steps`` are the next part's."""
+        plans = self.judge.further(driver, self.transcript, now())
+        if plans:
+            reask = plans[0].target in self.judge.asked_again
+            self.steps = run(self.call, plans, self._core.health, self._core.rng, now(), reask=reask)
+        return bool(plans)
 
     # --- the end ---
 
@@ -97,7 +131,7 @@ class Running:
         end = driver.end
         if end is None:
             raise RuntimeError("the call has not ended")
-        self._log(end.report)
+        log_report(end.report, self._metadata)
         if end.error is not None:
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
@@ -113,7 +147,7 @@ class Running:
             text=said.text,
             reasoning=said.reasoning,
             tool_calls=said.tool_calls,
-            parsed=None,
+            parsed=self.judge.parsed(end, finished, said),
             finish_reason=finished.reason,
             usage=finished.usage,
             target=end.plan.target,
@@ -121,6 +155,7 @@ class Running:
             request_id=finished.request_id,
             report=end.report,
             segments=self._segments(end.report) if said.seams else (),
+            sealed=tuple(part.model_copy(update={"origin": str(end.plan.target)}) for part in finished.sealed),
         )
 
     def _segments(self, report: Report) -> tuple[Segment, ...]:
@@ -137,33 +172,34 @@ class Running:
         """Return what happened so far; ``outcome`` is ``open`` until the call has ended or was given up."""
         return end.report if end is not None else self.call.report("cancelled" if self.given_up else "open", now())
 
-    def _log(self, report: Report) -> None:
-        """One event per attempt that failed, and one per call that did."""
-        for attempt in report.attempts:
-            if attempt.outcome not in ("ok", "cancelled", "lost"):
-                level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING
-                emit(
-                    level,
-                    "multimodel.attempt_failed",
-                    route=report.route,
-                    target=str(attempt.target),
-                    outcome=attempt.outcome,
-                    status=attempt.status,
-                    code=attempt.code,
-                    request_id=attempt.request_id,
-                    seconds=round(attempt.duration, 3),
-                    metadata=self._metadata,
-                )
-        if report.outcome != "ok":
+
+def log_report(report: Report, metadata: Mapping[str, str]) -> None:
+    """One event per attempt that failed, and one per call that did."""
+    for attempt in report.attempts:
+        if attempt.outcome not in ("ok", "cancelled", "lost"):
+            level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING
             emit(
-                logging.ERROR,
-                "multimodel.call_failed",
+                level,
+                "multimodel.attempt_failed",
                 route=report.route,
-                outcome=report.outcome,
-                attempts=len(report.attempts),
-                skipped=[f"{skip.target}:{skip.reason}" for skip in report.skipped],
-                metadata=self._metadata,
+                target=str(attempt.target),
+                outcome=attempt.outcome,
+                status=attempt.status,
+                code=attempt.code,
+                request_id=attempt.request_id,
+                seconds=round(attempt.duration, 3),
+                metadata=metadata,
             )
+    if report.outcome != "ok":
+        emit(
+            logging.ERROR,
+            "multimodel.call_failed",
+            route=report.route,
+            outcome=report.outcome,
+            attempts=len(report.attempts),
+            skipped=[f"{skip.target}:{skip.reason}" for skip in report.skipped],
+            metadata=metadata,
+        )
 
 
 _FOR_PEOPLE = frozenset({"authentication", "permission_denied", "quota_exhausted", "model_not_found"})

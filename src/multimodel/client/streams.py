@@ -5,19 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Generic, Self
+
+from pydantic import JsonValue
 
 from ..drivers.aio import AsyncioDriver
 from ..drivers.base import Driver
 from ..drivers.blocking import BlockingDriver
 from ..errors import StreamInterruptedError
-from ..types import Completion, Report, Restarted, StreamEvent, TextDelta
+from ..types import Completion, Report, Restarted, StreamEvent, Target, TextDelta
+from ..types.answers import ParsedT
 from .running import Running
 
 __all__ = ["AsyncStream", "Stream"]
 
 
-class _Answer:
+class _Answer(Generic[ParsedT]):
     """What both colours of a stream know. The events' generator does not know its stream: dropping it closes it."""
 
     _driver: Driver
@@ -26,14 +29,20 @@ class _Answer:
         self._running = running
 
     @property
-    def completion(self) -> Completion[Any]:
+    def completion(self) -> Completion[ParsedT]:
         """The whole answer, once the stream has ended.
 
         :raises RuntimeError: before that.
+        :raises InvalidResponseError: when it is not what was asked for: a stream is never asked for again.
         """
         if self._driver.end is None or self._driver.end.error is not None:
             raise RuntimeError("the stream has not ended with an answer: read it to the end first")
         return self._running.completion(self._driver)
+
+    @property
+    def target(self) -> Target | None:
+        """Who writes the answer, once its first content came."""
+        return self._driver.target
 
     @property
     def report(self) -> Report:
@@ -57,7 +66,7 @@ class _Answer:
             warnings.warn("a stream was neither read to its end nor closed", ResourceWarning, source=self, stacklevel=2)
 
 
-class Stream(_Answer):
+class Stream(_Answer[ParsedT]):
     """The events of one answer, for ``with`` and ``for``. Leaving the ``with`` block closes the connection.
 
     Nothing is sent before the first event is asked for.
@@ -87,6 +96,16 @@ class Stream(_Answer):
             elif isinstance(event, Restarted) and said:
                 self.close()
                 raise self._began_anew(said)
+
+    def partials(self) -> Iterator[JsonValue]:
+        """Yield the value of a JSON answer as far as it is there: a dictionary that fills up, for a model.
+
+        Nothing is checked yet, and the last text of each may be unfinished; a long answer comes in larger steps.
+        Where the answer begins anew, so does the value. The checked one is ``completion.parsed``.
+        """
+        partials = self._running.judge.partials()
+        for event in self:
+            yield from partials.take(event)
 
     def close(self) -> None:
         """Give the answer up; the connection is closed at once."""
@@ -118,7 +137,7 @@ def _read(running: Running, driver: BlockingDriver) -> Generator[StreamEvent, No
         yield driver.finished
 
 
-class AsyncStream(_Answer):
+class AsyncStream(_Answer[ParsedT]):
     """The events of one answer, for ``async with`` and ``async for``. The twin of :class:`Stream`."""
 
     def __init__(self, running: Running, driver: AsyncioDriver) -> None:
@@ -145,6 +164,17 @@ class AsyncStream(_Answer):
             elif isinstance(event, Restarted) and said:
                 await self.aclose()
                 raise self._began_anew(said)
+
+    async def partials(self) -> AsyncIterator[JsonValue]:
+        """Yield the value of a JSON answer as far as it is there: a dictionary that fills up, for a model.
+
+        Nothing is checked yet, and the last text of each may be unfinished; a long answer comes in larger steps.
+        Where the answer begins anew, so does the value. The checked one is ``completion.parsed``.
+        """
+        partials = self._running.judge.partials()
+        async for event in self:
+            for value in partials.take(event):
+                yield value
 
     async def aclose(self) -> None:
         """Give the answer up; the connection is closed at once."""

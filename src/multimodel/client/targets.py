@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from ..config import ChainMember, MistakeError, Params, Policy, Route
+from ..config.prompt import Prompt
 from ..config.provider import Place, key_of, place_of, profile_of
-from ..config.routes import Hedge
+from ..config.routes import Hedge, Need
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
+from ..providers.pricing import list_prices
 from ..providers.profile import ModelFacts, Price, Profile
 from ..types import Target
 
@@ -35,11 +38,13 @@ _FIRST_CONTENT = 10.0
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Account:
     """One provider of the policy, and its adapter once it is needed.
 
     :ivar why_not: why its targets cannot be asked at all, for people; None when they can.
+    :ivar given: whether the application handed the adapter in.
+    :ivar lacks_key: whether they can be asked with a key.
     """
 
     name: str
@@ -50,6 +55,16 @@ class Account:
     why_not: str | None
     build: Callable[[], Provider]
     providers: list[Provider] = field(default_factory=list)
+    given: bool = False
+    lacks_key: bool = False
+
+    @property
+    def needs_no_key(self) -> bool:
+        """Whether its targets can be asked without any credential, also without one that the adapter finds by itself."""
+        if self.given:
+            return True
+        finds = self.profile.adapter == "litellm" or bool(self.profile.variables) or "headers" in self.setup.options
+        return self.setup.key is None and self.why_not is None and not finds
 
     def reach(self) -> Provider:
         """Return the adapter; it is built on first use. Threads that come at the same time all get the first."""
@@ -62,15 +77,30 @@ class Account:
 class Planned:
     """One member of a chain, resolved.
 
+    :ivar weights: what tells its weights from others: only equal ones give vectors that can be compared.
     :ivar why_not: why it cannot be asked at all, for people; None when it can.
     :ivar params: defaults for the options that a call leaves open.
+    :ivar prices: the tiers of its list price; empty when nobody knows it.
+    :ivar max_input: tokens that a prompt has at most, where the vendor limits them apart.
+    :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
+    :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
+    :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
+    :ivar prompt: the system text that it gets before the call's own.
+    :ivar prompt_of: by which of its names it gets that.
     """
 
     plan: TargetPlan
     account: Account
+    weights: str
     params: Mapping[str, Any] = field(default_factory=dict)
     prices: tuple[Price, ...] = ()
     why_not: str | None = None
+    max_output: int = sys.maxsize
+    prompt: Prompt | None = None
+    prompt_of: str = ""
+    max_input: int = sys.maxsize
+    fetch_media: bool = False
+    known: frozenset[str] = frozenset()
 
 
 class Accounts:
@@ -109,14 +139,14 @@ class Accounts:
         profile = profile_of(name, config, self._profiles)
         if profile is None:
             raise ConfigurationError(f"unknown provider `{name}`")
-        key, why_not = None, None
+        key, why_not, lacks_key = None, None, False
         try:
             key = key_of(config, profile, self._environ)
         except MistakeError as mistake:
-            why_not = mistake.message
+            why_not, lacks_key = mistake.message, True
         unset = self._policy.origin.unset.get(name)
         if unset is not None:
-            why_not = f"`{unset}` is not set"
+            why_not, lacks_key = f"`{unset}` is not set", False
         place = Place() if unset is not None else place_of(config, profile)
         if config.base_url is not None:
             profile = profile.elsewhere()
@@ -127,7 +157,7 @@ class Accounts:
                 options["progress"] = self.progress
         setup = ProviderSetup(name, profile, place.base_url, place.wire, key, options)
         if why_not is None and key is None and profile.key and profile.key_required and config.base_url is None:
-            why_not = f"no key: `{profile.key[0]}` is not set"
+            why_not, lacks_key = f"no key: `{profile.key[0]}` is not set", True
         given = self._given.get(name)
         return Account(
             name,
@@ -138,7 +168,17 @@ class Accounts:
             None if given is not None else why_not,
             partial(_build, adapter, setup),
             [] if given is None else [given],
+            given is not None,
+            lacks_key,
         )
+
+    def vendor(self, name: str) -> tuple[str, str | None] | None:
+        """Return profile and operator of a provider by its name; None where the policy knows none."""
+        try:
+            account = self[name]
+        except ConfigurationError:
+            return None
+        return account.profile.name, account.operator
 
 
 def default_archive(environ: Mapping[str, str]) -> Path:
@@ -227,13 +267,37 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         prefill=facts is not None and "prefill" in facts.features,
         at_most=route.concurrency if member.concurrency is None else member.concurrency,
     )
-    known = facts.prices if facts is not None and account.operator == profile.operator else ()
-    prices = tuple(price for price in known if price.region in (None, account.region))
-    return Planned(plan, account, _given(route.params_for(member)), prices, why_not)
+    prices = list_prices(profile, member.model, account.region, account.operator)
+    weights = member.weights_id or (facts.weights_id if facts else None) or f"{profile.name}:{member.model}"
+    target = plan.target
+    prompt_of, prompt = route.prompt_for(str(target), target.provider, target.author, target.operator) or ("", None)
+    max_output = facts.max_output if facts is not None and facts.max_output is not None else sys.maxsize
+    return Planned(
+        plan,
+        account,
+        weights,
+        _given(route.params_for(member)),
+        prices,
+        why_not,
+        max_output,
+        prompt,
+        prompt_of,
+        max_input=facts.max_input if facts is not None and facts.max_input is not None else sys.maxsize,
+        fetch_media=route.fetch_media,
+        known=_known(facts),
+    )
 
 
 def _given(params: Params) -> dict[str, Any]:
     return {name: value for name, value in params.given().items() if value is not None}
+
+
+def _known(facts: ModelFacts | None) -> frozenset[str]:
+    """Needs that a model is known to meet."""
+    if facts is None:
+        return frozenset()
+    media = {need for need, modality in _MODALITIES.items() if modality in (facts.modalities or ())}
+    return frozenset(facts.features) | media | ({"reasoning"} if facts.thinking in ("hybrid", "always") else set())
 
 
 def _lacks(facts: ModelFacts | None) -> frozenset[str]:
@@ -241,6 +305,8 @@ def _lacks(facts: ModelFacts | None) -> frozenset[str]:
     if facts is None:
         return frozenset()
     lacks: set[str] = set(facts.lacks)
+    if "embeddings" not in facts.features:  # of these the catalogue lists all
+        lacks.add("embeddings")
     if facts.thinking == "none":
         lacks.add("reasoning")
     if facts.modalities is not None:
@@ -250,16 +316,20 @@ def _lacks(facts: ModelFacts | None) -> frozenset[str]:
 
 def _describe_local(account: Account, model: str) -> tuple[str | None, frozenset[str], int | None]:
     """Look at the weights themselves: small files only, no torch."""
-    describe = getattr(account.reach(), "describe", None)
+    adapter = account.reach()
+    describe = getattr(adapter, "describe", None)
     if describe is None:  # an adapter that the application handed in
         return None, frozenset(), None
     try:
+        embedding = adapter.describe_embedding(model) if hasattr(adapter, "describe_embedding") else None
+        if embedding is not None:
+            return None, frozenset({*get_args(Need)} - {"embeddings"}), embedding.window
         found = describe(model)
     except ConfigurationError as error:
         return str(error), frozenset(), None
     if found is None:
         return f"no weights `{model}` in {account.setup.options.get('archive')}", frozenset(), None
-    lacks = set(_MODALITIES) | {"json_object", "json_schema"}
+    lacks = set(_MODALITIES) | {"embeddings"}
     if not found.tools:
         lacks |= {"tools", "parallel_tools"}
     if not found.thinking:

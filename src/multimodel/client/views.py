@@ -9,7 +9,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..types import Target
 
-__all__ = ["ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
+__all__ = ["BudgetStatus", "ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,13 @@ class ExplainedTarget:
 
     :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``breaker``, ``gate``,
         ``bulkhead``), or None.
+    :ivar restricts: what the licence of its weights asks for or forbids, as far as the catalogue knows.
     """
 
     target: Target
     reason: str | None = None
     detail: str = ""
+    restricts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Explanation:
                 if name
             )
             lines.append(f"  {number}. {entry.target}  {fate}{detail}" + (f"  [{by}]" if by else ""))
+            if entry.restricts is not None:
+                lines.append(f"     licence: {entry.restricts}")
         return "\n".join(lines)
 
 
@@ -69,12 +73,29 @@ class TargetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """What one route has spent today (UTC), in US dollars.
+
+    :ivar tenant: whose budget it is; None is the client's own.
+    :ivar reserved: set aside for what is under way.
+    """
+
+    route: str
+    tenant: str | None
+    per_day: float
+    spent: float
+    reserved: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a client knows now.
 
     :ivar policy: the policy file, or None for a policy made in Python.
     :ivar routes: the targets of each route, in order.
     :ivar off: what is switched off.
+    :ivar budgets: what was spent on the routes that may spend only so much a day.
     """
 
     version: str
@@ -82,6 +103,7 @@ class Status:
     switch_file: str | None
     routes: dict[str, tuple[TargetStatus, ...]]
     off: tuple[OffEntry, ...]
+    budgets: tuple[BudgetStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
+from ..providers.pricing import list_prices
 from ..providers.profile import Profile
 from ..types import Target
+from .facts import doubts
 from .policy import Policy
 from .problems import MistakeError, Path, Problem, did_you_mean
 from .provider import key_of, profile_of
@@ -15,8 +17,6 @@ from .routes import ChainMember, Route
 from .units import format_duration
 
 __all__ = ["check_policy"]
-
-RETIRES_SOON = timedelta(days=30)
 
 
 def check_policy(
@@ -85,6 +85,8 @@ class _Check:
             yield from self.model(use)
         for name, route in self.policy.routes.items():
             yield from self.route(name, route)
+            yield from self.weights(name, route)
+            yield from self.prices(name, route)
         yield from self.off_entries()
 
     def used_providers(self) -> dict[str, Profile]:
@@ -163,11 +165,10 @@ class _Check:
                 message = f"`{target}` is unverified: the catalogue does not list it"
                 yield self.tell("note", use.path, message, did_you_mean(target.model, profile.models))
             return
-        if facts.retired is None or facts.retired > self.today + RETIRES_SOON:
-            return
-        hint = f"use `{facts.replaced_by}`" if facts.replaced_by else "use another model"
-        verb = "is retired since" if facts.retired <= self.today else "retires on"
-        yield self.tell("warning", use.path, f"`{target}` {verb} {facts.retired}", hint)
+        found = profile.endpoint(self.policy.provider(target.provider).region or profile.region or "")
+        region = found[0] if found else None
+        for doubt in doubts(facts, region=region, hosted=target.operator is not None, today=self.today):
+            yield self.tell(doubt.severity, use.path, f"`{target}` {doubt.message}", doubt.hint)
 
     def route(self, name: str, route: Route) -> Iterator[Problem]:
         """What a chain amounts to."""
@@ -189,6 +190,31 @@ class _Check:
             yield self.tell(
                 "warning", ("routes", name, "hedge"), message, "add a target of another provider", at_key=True
             )
+
+    def prices(self, name: str, route: Route) -> Iterator[Problem]:
+        """Targets that a budget leaves out, because nobody knows what they cost."""
+        if route.budget is None or (route.budget.per_call is None and route.budget.per_day is None):
+            return
+        for use in self.chains[name]:
+            target, config = use.target, self.policy.provider(use.target.provider)
+            region = config.region or use.profile.region
+            found = use.profile.endpoint(region) if region is not None and config.base_url is None else None
+            if not list_prices(use.profile, target.model, found[0] if found else None, target.operator):
+                message = f"the price of `{target}` is unknown: with a budget it is never asked"
+                yield self.tell("warning", use.path, message, "write its price into a profile, or remove the budget")
+
+    def weights(self, name: str, route: Route) -> Iterator[Problem]:
+        """Whether targets that turn texts into vectors turn them into the same ones."""
+        found = set()
+        for use in self.chains[name]:
+            member = next(one for one in route.chain if one.target == str(use.target))
+            facts = use.profile.facts(member.model)
+            if facts is not None and "embeddings" in facts.features:
+                found.add(member.weights_id or facts.weights_id or f"{use.profile.name}:{member.model}")
+        if len(found) > 1:
+            message = f"the targets of `{name}` have different weights: for vectors only those of the first are asked"
+            hint = "make a route for each, or say with `weights_id` that they are the same"
+            yield self.tell("warning", ("routes", name, "chain"), message, hint, at_key=True)
 
     def off_entries(self) -> Iterator[Problem]:
         """What the entries of ``off`` leave of each route, and whether they name anything."""

@@ -27,6 +27,7 @@ __all__ = [
     "Share",
     "Slug",
     "TargetName",
+    "filename",
     "inherit",
 ]
 
@@ -103,7 +104,8 @@ def _moment(value: object) -> object:
     return moment
 
 
-def _filename(value: object, info: ValidationInfo) -> object:
+def filename(value: object, info: ValidationInfo) -> FilePath:
+    """Return the path that a value of a policy is."""
     if not isinstance(value, str | FilePath) or not str(value) or "\0" in str(value):
         raise MistakeError(f"{shown(value)} is no path")
     folder = info.context.get("folder") if info.context else None
@@ -150,7 +152,7 @@ Moment: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "examples": ["2026-12-31", "2026-12-31T18:00:00Z"]}),
 ]
 """An instant; a bare date is its first moment in UTC."""
-Filename: TypeAlias = Annotated[FilePath, BeforeValidator(_filename), WithJsonSchema({"type": "string"})]
+Filename: TypeAlias = Annotated[FilePath, BeforeValidator(filename), WithJsonSchema({"type": "string"})]
 """A path; in a policy file relative to the file."""
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 """How operators and authors are named."""

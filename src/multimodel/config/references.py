@@ -140,8 +140,27 @@ class _References:
                 yield Mistake((*path, "traffic", target), message, did_you_mean(target, chain), at_key=True)
             if not sum(route.traffic.values()):
                 yield Mistake((*path, "traffic"), "all weights are 0", "give one target a weight", at_key=True)
+        if route.prompts and route.chain:
+            yield from self.prompts(name, route)
         if route.extends is not None:
             yield from self.known_route(route.extends, (*path, "extends"))
+
+    def prompts(self, name: str, route: Route) -> Iterator[Mistake]:
+        """System texts that no target of the chain would get."""
+        known: set[str] = set()
+        for member in route.chain:
+            config = self.policy.provider(member.provider)
+            profile = profile_of(member.provider, config, self.profiles)
+            facts = profile.facts(member.model) if profile is not None else None
+            operator = config.operator or (profile.operator if profile is not None else None)
+            names = (member.target, member.provider, facts.author if facts is not None else None, operator)
+            known.update(one for one in names if one is not None)
+        for whose in route.prompts:
+            if whose not in known:
+                message = f"{shown(whose)} is no target, provider, author or operator of the chain"
+                yield Mistake(
+                    ("routes", name, "prompts", whose), message, did_you_mean(whose, sorted(known)), at_key=True
+                )
 
     def unconfigured(self) -> Iterator[Mistake]:
         """Check the vendors that are used straight from the catalogue, at their first use."""

@@ -8,8 +8,9 @@ from pydantic import Field, GetJsonSchemaHandler, JsonValue, StrictBool, field_v
 from pydantic_core import CoreSchema
 
 from ..types import ReasoningEffort
-from .fields import Amount, Count, Duration, Filename, Pause, Settings, Share, TargetName, inherit
+from .fields import Amount, Count, Duration, Pause, Settings, Share, TargetName, inherit
 from .problems import MistakeError
+from .prompt import Prompt, PromptFile
 
 __all__ = [
     "Breaker",
@@ -109,11 +110,20 @@ class Shadow(Settings):
 
 
 class Budget(Settings):
-    """What may be spent, in US dollars, and what happens then: ``stop``, or ``cheaper`` targets only."""
+    """What may be spent, in US dollars.
+
+    Before each request, the most that it can cost is set aside; afterwards what it did cost is booked, and the rest is
+    free again. Targets that cost nothing are always allowed; those of unknown price are not asked.
+
+    :ivar per_call: for all requests of one call together.
+    :ivar per_day: for all calls of a UTC day on the route, by this client, or by one tenant of its views. It is kept in
+        memory: each process counts by itself, from nothing.
+    :ivar then: when a target does not fit: whether the call goes on with those after it that fit, or ends.
+    """
 
     per_call: Amount | None = None
     per_day: Amount | None = None
-    then: Literal["stop", "cheaper"] = "stop"
+    then: Literal["cheaper", "error"] = "cheaper"
 
 
 class Params(Settings):
@@ -136,6 +146,9 @@ class Params(Settings):
 class ChainMember(Settings):
     """One target of a chain, with what is different for it. In a policy file ``provider:model`` alone is enough.
 
+    :ivar weights_id: names the weights, where the catalogue does not: vectors of targets of the same name can be
+        compared.
+
     >>> ChainMember.model_validate("dashscope:qwen-plus").model
     'qwen-plus'
     """
@@ -145,6 +158,7 @@ class ChainMember(Settings):
     retry: Retry | None = None
     params: Params | None = None
     concurrency: Count | None = None
+    weights_id: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -177,11 +191,15 @@ class Route(Settings):
     :ivar concurrency: attempts that this process may have under way on one target; further calls take the next one.
         None is no limit of ours.
     :ivar requires: what every target must be able to do, whatever the request.
+    :ivar fetch_media: whether images, sounds, films and documents that a request gives by their address are fetched for
+        targets that take bytes only: from public addresses, at most 20 MB each, without redirects.
     :ivar transfer: whether answers come as a stream or as one body, where the caller does not stream.
     :ivar mid_stream: what happens when a stream breaks after its first content.
     :ivar traffic: weights by target; a draw decides who is asked first.
     :ivar on_content_filter: whether another target may be asked what one refuses.
-    :ivar prompts: files with system text, by target, provider, author or operator.
+    :ivar prompts: files with system text, by target, provider, author or operator, in this order; it comes before the
+        call's own.
+    :ivar budget: what may be spent; None is no limit.
     """
 
     chain: tuple[ChainMember, ...] = ()
@@ -193,6 +211,7 @@ class Route(Settings):
     concurrency: Count | None = None
     breaker: Breaker = Field(default_factory=Breaker)
     requires: tuple[Need, ...] = ()
+    fetch_media: StrictBool = False
     residency: Residency | None = None
     transfer: Literal["stream", "whole"] = "stream"
     mid_stream: Literal["error", "restart", "continue"] = "error"
@@ -202,7 +221,7 @@ class Route(Settings):
     on_content_filter: Literal["stop", "next"] = "stop"
     on_invalid_output: Literal["reask", "next", "stop"] = "reask"
     params: Params = Field(default_factory=Params)
-    prompts: dict[str, Filename] = Field(default_factory=dict)
+    prompts: dict[str, PromptFile] = Field(default_factory=dict)
     budget: Budget | None = None
 
     @field_validator("chain")
@@ -229,6 +248,10 @@ class Route(Settings):
     def retry_for(self, member: ChainMember) -> Retry:
         """Return how often a member is repeated: the route's settings, and its own over them."""
         return self.retry if member.retry is None else inherit(member.retry, self.retry)
+
+    def prompt_for(self, *names: str | None) -> tuple[str, Prompt] | None:
+        """Return the first of ``names`` that has a system text, and the text."""
+        return next(((name, self.prompts[name]) for name in names if name is not None and name in self.prompts), None)
 
     def params_for(self, member: ChainMember) -> Params:
         """Return the options of a member: the route's, and its own over them."""

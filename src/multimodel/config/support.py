@@ -9,9 +9,6 @@ __all__ = ["unsupported_settings"]
 
 _WITHOUT_EFFECT: dict[str, tuple[object, ...]] = {
     "residency": (None,),
-    "on_invalid_output": (),
-    "prompts": ({},),
-    "budget": (None,),
 }
 """A route's setting, and the values that ask for nothing."""
 

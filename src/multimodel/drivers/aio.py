@@ -110,6 +110,7 @@ class AsyncioDriver(Driver):
                     continue
                 if winner is None:
                     winner = number
+                    self.target = crew.flying[number].plan.target
                     step = self._send(First(now(), number))
                     while step is not None and isinstance(step.do, Cancel):
                         step = self._broken_off(step.do.attempt, await crew.stop(step.do.attempt))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..engine.settings import TargetPlan
 from ..engine.steps import End, Ended, Event, First, Start, Step, ToolShown
 from ..errors import CallError, ConfigurationError, MultimodelError, PolicyDeniedError, TruncatedStreamError
-from ..types import AnswerEvent, Finished, Restarted, Switched, ToolCallDelta, Usage
+from ..types import AnswerEvent, Finished, Restarted, Switched, Target, ToolCallDelta, Usage
 
 __all__ = ["Driver", "Priced", "aclose", "close", "news", "now"]
 
@@ -32,6 +32,7 @@ class Driver:
     :param lock: the client's lock, held around each step and never across I/O.
     :ivar end: how the call ended, once it has.
     :ivar finished: the terminal event of the answer, if there is one.
+    :ivar target: who writes the answer, once its first content came.
     """
 
     def __init__(self, steps: Generator[Step, Event, End], lock: AbstractContextManager[Any]) -> None:
@@ -41,6 +42,7 @@ class Driver:
         self._tool_shown = False
         self.end: End | None = None
         self.finished: Finished | None = None
+        self.target: Target | None = None
 
     def _send(self, event: Event | None) -> Step | None:
         """Tell the engine what happened; None means that the call has ended."""
@@ -56,6 +58,7 @@ class Driver:
         first = self._nothing_yet
         if first:
             self._nothing_yet = False
+            self.target = start.plan.target
             self._send(First(now(), start.attempt))
         if type(event) is ToolCallDelta and not self._tool_shown:
             self._tool_shown = True
@@ -77,6 +80,7 @@ class Driver:
         if finished.usage is not None:
             finished.usage = prices.price(start.plan, finished.usage)
         self.finished = finished
+        self.target = start.plan.target
         return self._send(Ended(now(), start.attempt, None, finished.usage, finished.request_id))
 
     def _broken_off(self, attempt: int, error: MultimodelError | None) -> Step | None:

@@ -108,6 +108,7 @@ class BlockingDriver(Driver):
                     continue
                 if winner is None:
                     winner = number
+                    self.target = crew.flying[number].plan.target
                     step = self._send(First(now(), number))
                     while step is not None and isinstance(step.do, Cancel):
                         step = self._broken_off(step.do.attempt, crew.stop(step.do.attempt))

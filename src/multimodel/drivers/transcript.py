@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import uuid4
 
 from ..types import ReasoningDelta, Restarted, StreamEvent, Switched, TextDelta, ToolCall, ToolCallDelta
@@ -12,26 +13,29 @@ __all__ = ["Transcript"]
 class Transcript:
     """What has been said so far. A restart begins it anew.
 
+    :param taken: ids of the tool calls before this answer; its own get others.
     :ivar seams: how many characters of text there were whenever another target went on with it.
     """
 
-    __slots__ = ("_calls", "_reasoning", "_text", "seams")
+    __slots__ = ("_calls", "_reasoning", "_taken", "_text", "seams")
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Collection[str] = ()) -> None:
         self.seams: list[int] = []
+        self._taken = taken
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, list[str]] = {}  # id, name, then the pieces of the arguments
 
     def add(self, event: StreamEvent) -> None:
-        """Take the next event. The first piece of a tool call that came without an id is given one."""
+        """Take the next event. The first piece of a tool call is given an id where it came without one of its own."""
         kind = type(event)
         if kind is TextDelta:
             self._text.append(event.text)  # type: ignore[union-attr]  # `type() is` is the fast path, mypy wants isinstance
         elif isinstance(event, ToolCallDelta):
             call = self._calls.get(event.index)
             if call is None:
-                event.id = event.id or f"call_{uuid4().hex[:24]}"
+                if not event.id or event.id in self._taken:
+                    event.id = f"call_{uuid4().hex[:24]}"
                 call = self._calls[event.index] = [event.id, event.name or ""]
             elif event.name and not call[1]:
                 call[1] = event.name

@@ -4,7 +4,7 @@
 the next :class:`Event`, each with the time at which it happened. Drivers perform the steps; with a simulated
 driver the same code runs in virtual time.
 
-The laws, in the order in which a call meets them, each with tests that hold it; all of them hold in
+The laws, in the order in which a call meets them, each with tests that hold it; all but the one of budgets hold in
 ``test_a_million_calls_in_random_worlds_break_no_law``:
 
  1. One deadline covers every attempt, sleep and fallback of a call; nothing starts that cannot run for half a
@@ -52,7 +52,17 @@ The laws, in the order in which a call meets them, each with tests that hold it;
     ``test_an_end_without_a_terminal_signal_is_never_a_success``
 12. What the vendor may have carried out is not sent again.
     ``test_what_may_have_been_carried_out_is_not_sent_again``
-13. However a call ends (cancelled, closed, an error of ours), its permits are given back, and it ends only when
+13. An answer that does not fit what was asked for says nothing about its target's health. The same target is asked
+    once more, then those that come after it in the chain, within the same call: one deadline, one ``max_attempts``,
+    one report.
+    ``test_an_answer_that_does_not_fit_is_asked_for_once_more``, ``test_a_second_misfit_means_the_next_target``,
+    ``test_one_call_counts_on_across_its_parts``
+14. Where a call has a budget, the most that an attempt can cost is set aside before it begins, and what it did cost
+    is booked when it has ended, whichever way; one that does not fit is not begun. What was spent and what is set
+    aside never exceed the budget together.
+    ``test_what_is_spent_and_set_aside_never_exceeds_the_budget``, ``test_threads_never_overshoot``,
+    ``test_a_day_of_calls_stays_within_its_budget_whatever_vendors_and_callers_do``
+15. However a call ends (cancelled, closed, an error of ours), its permits are given back, and it ends only when
     every attempt has ended.
     ``test_closing_a_call_gives_its_permit_back_and_records_it``,
     ``test_a_call_cancelled_at_any_moment_leaves_nothing_behind``

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import AllTargetsFailedError, CallError, DeadlineExceededError, PolicyDeniedError
-from ..types import AttemptRecord, Report, Skip, Target
-from .settings import CallSettings
+from ..types import AttemptRecord, Loss, Report, Skip, Target
+from .budget import Budget, CostAtMost
+from .settings import CallSettings, TargetPlan
 
 __all__ = ["Call"]
+
+
+def _unknown(plan: TargetPlan, *, goes_on: bool) -> float | None:  # noqa: ARG001  # nothing is known of either
+    return None
 
 
 @dataclass(slots=True)
@@ -17,6 +22,8 @@ class Call:
 
     :ivar started: the instant it began.
     :ivar stream: whether content is handed out as it comes.
+    :ivar cost_at_most: what an attempt on a target can cost at most, in US dollars; None when nobody knows.
+    :ivar budget: what it may spend; None is no limit.
     """
 
     route: str
@@ -26,7 +33,10 @@ class Call:
     attempts: list[AttemptRecord] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     errors: list[CallError] = field(default_factory=list)
+    cost_at_most: CostAtMost = _unknown
+    budget: Budget | None = None
 
     @property
     def deadline(self) -> float:
@@ -37,6 +47,12 @@ class Call:
         """Put a remark into the report, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def lose(self, target: Target, what: str, detail: str) -> None:
+        """Record what of the request a target does not get, once."""
+        loss = Loss(target, what, detail)
+        if loss not in self.losses:
+            self.losses.append(loss)
 
     def skip(self, target: Target, reason: str, detail: str = "", cause: CallError | None = None) -> None:
         """Record a target that is not tried. The error of a skip is of the class of what caused it."""
@@ -58,7 +74,13 @@ class Call:
             tuple(self.notes),
             outcome,
             now - self.started,
+            self._lost() if self.losses else (),
         )
+
+    def _lost(self) -> tuple[Loss, ...]:
+        """The losses at targets that were asked, not at those that were left out in the end."""
+        left_out = {skip.target for skip in self.skipped} - {attempt.target for attempt in self.attempts}
+        return tuple(loss for loss in self.losses if loss.target not in left_out)
 
     def failure(self, now: float) -> AllTargetsFailedError:
         """Return the error of a chain that gave no answer: one error per attempt and per skip."""

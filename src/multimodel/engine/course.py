@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 
 from ..errors import CallError
 from .call import Call
@@ -50,15 +51,18 @@ class Course:
         "window_floor",
     )
 
-    def __init__(self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) -> None:
+    def __init__(
+        self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random, now: float | None = None
+    ) -> None:
         self.call = call
         self.settings = call.settings
         self.health = health
         self.rng = rng
-        self.now = call.started
+        self.now = call.started if now is None else now
         self.deadline = call.deadline
-        self.sent = 0
-        self.committed = self.final = self.begun = self.last = False
+        self.sent = max(attempt.index for attempt in call.attempts) if call.attempts else 0
+        self.committed = self.final = self.last = False
+        self.begun = now is not None
         self.broke: CallError | None = None
         self.asked: set[str] = set()
         self.rest = plans
@@ -78,9 +82,23 @@ class Course:
         """Whether a window as large as the target's turned out too small."""
         return self.window_floor is not None and plan.window is not None and plan.window <= self.window_floor
 
+    def too_dear(self, plan: TargetPlan) -> str | None:
+        """Say why an attempt does not fit the budget, or None."""
+        budget = self.call.budget
+        if budget is None:
+            return None
+        return budget.refusal(self.call.cost_at_most(plan, goes_on=self.how == "continue"))
+
+    @property
+    def how(self) -> Literal["fresh", "restart", "continue"]:
+        """What the next attempt does with an answer that has begun."""
+        if not self.begun:
+            return "fresh"
+        return "continue" if self.committed and self.settings.mid_stream == "continue" else "restart"
+
     def askable(self, plan: TargetPlan) -> bool:
         """Whether a target of the rest could be asked now."""
-        if plan.key in self.asked:
+        if plan.key in self.asked or (self.call.budget is not None and self.too_dear(plan) is not None):
             return False
         obstacle = self.health.obstacle(plan, self.now)
         return obstacle is None or (self.last and obstacle.reason == "breaker" and obstacle.last_resort)

@@ -12,6 +12,7 @@ from .steps import Ended, Start
 __all__ = ["Flight"]
 
 _OK = 200
+_REFUSED = 400
 _EDGE = 1e-3  # a limit that ran out is measured a moment early by some clocks
 
 
@@ -19,17 +20,19 @@ class Flight:
     """One attempt.
 
     :param own: seconds that the target's own limit gives its first content.
+    :param reserved: what the call's budget sets aside for it.
     :ivar first: when its first content came, or None.
     :ivar shown: whether content of it was handed to the caller.
     """
 
-    __slots__ = ("_call", "_health", "_own", "_permit", "first", "plan", "shown", "start", "started")
+    __slots__ = ("_call", "_health", "_own", "_permit", "_reserved", "first", "plan", "shown", "start", "started")
 
-    def __init__(self, call: Call, health: Health, start: Start, permit: Permit, own: float) -> None:
+    def __init__(self, call: Call, health: Health, start: Start, permit: Permit, own: float, reserved: int = 0) -> None:
         self._call = call
         self._health = health
         self._permit = permit
         self._own = own
+        self._reserved = reserved
         self.start = start
         self.plan = start.plan
         self.started = permit.begun
@@ -53,6 +56,8 @@ class Flight:
         if error is not None:
             error.target, error.provider = str(self.plan.target), self.plan.target.provider
             if error.kind in NOT_SENT:
+                if self._call.budget is not None:
+                    self._call.budget.settle(self._reserved, 0.0)
                 self._call.skip(self.plan.target, error.code or error.kind, error.message, error)
                 return
             self._call.errors.append(error)
@@ -71,8 +76,23 @@ class Flight:
             return False
         return now - self.started >= self._health.fair_chance(self.plan, self._own) - _EDGE
 
+    def _estimated(self, error: CallError | None) -> float | None:
+        """What it cost in US dollars, of which no vendor says anything: at most all that it could."""
+        if error is not None and self.first is None:
+            never_up = error.kind in ("connection.unsent", "connection.tls", "timeout.connect")
+            if never_up or (error.status is not None and error.status >= _REFUSED):
+                return 0.0  # a refusal is no answer, and tokens are what is paid for
+        return self._call.cost_at_most(self.plan, goes_on=self.start.how == "continue")
+
     def _record(self, now: float, outcome: str, ended: Ended | None) -> None:
         error = ended.error if ended is not None else None
+        if outcome == "ok" and ended is not None:
+            cost, estimated = None if ended.usage is None else ended.usage.cost, False
+        else:
+            cost = self._estimated(error)
+            estimated = cost is not None
+        if self._call.budget is not None:
+            self._call.budget.settle(self._reserved, None if estimated and cost != 0.0 else cost)
         source = error or ended
         begun = self._call.started
         status = _OK if ended is not None and not ended.cancelled and self.plan.http else None
@@ -90,5 +110,7 @@ class Flight:
                 None if source is None else source.request_id,
                 self.shown,
                 None if ended is None else ended.usage,
+                cost,
+                estimated,
             )
         )

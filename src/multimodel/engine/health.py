@@ -7,6 +7,8 @@ one lock is held around each step of the engine, never across I/O.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from math import ceil, inf
 from random import Random
@@ -201,6 +203,20 @@ class Health:
         """Attempts under way, over all targets."""
         return sum(bulkhead.flying for bulkhead in self._bulkheads.values())
 
+    def forget(self, plans: Iterable[TargetPlan]) -> None:
+        """Forget targets whose credential is not used any more, but not those on which something is under way."""
+        for plan in plans:
+            bulkhead = self._bulkheads.get(plan.key)
+            if bulkhead is not None and (bulkhead.flying or bulkhead.waiting):
+                continue
+            for by_key in (self._names, self._bulkheads, self._first_content, self._last_resort, self.paths):
+                by_key.pop(plan.key, None)
+            for by_credential in (self._not_before, self._limited, self._buckets):
+                by_credential.pop(plan.credential, None)
+            for scope in _SCOPES:
+                if scope != "endpoint":
+                    self._breakers.pop(plan.scope_key(scope), None)
+
     def after_fork(self) -> None:
         """Forget what is under way: it is the parent's."""
         self._bulkheads = {}
@@ -257,6 +273,7 @@ class Health:
             answers = self._first_content.get(plan.key, ())
             breaker = self._breakers[name] = Breaker(plan.breaker.window, [at for at, _ in answers])
         if breaker.epoch == permit.epochs.get(name, 0):
+            error = copy(error)  # without its traceback, which holds the whole call
             if rule.blame == "open":
                 breaker.trip(now, rule.opens_for, error)
             else:

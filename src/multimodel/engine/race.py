@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
@@ -115,13 +113,15 @@ class Race:
         probe = health.is_probe(plan, course.now)
         limits, own = self._limits(plan, probe=probe)
         permit = health.admit(plan, course.now, limits.first_content + _LEASE_GRACE)
-        how: Literal["fresh", "restart", "continue"] = "fresh"
-        if course.begun:
-            how = "continue" if course.committed and course.settings.mid_stream == "continue" else "restart"
+        how = course.how
         if probe and reason != "last_resort":
             reason = "probe"
         start = Start(course.sent, plan, limits, reason, how, health.paths.get(plan.key))
-        self.flights.append(Flight(course.call, health, start, permit, own))
+        budget = course.call.budget
+        reserved = 0
+        if budget is not None:
+            reserved = budget.reserve(course.call.cost_at_most(plan, goes_on=how == "continue"))
+        self.flights.append(Flight(course.call, health, start, permit, own, reserved))
         return start
 
     def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
@@ -148,7 +148,7 @@ class Race:
             or not course.rest
             or course.settings.effects
             or course.committed
-            or reason in ("retry", "path", "last_resort")
+            or reason in ("retry", "path", "last_resort", "reask")
         ):
             return None
         after = hedge.after

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from random import Random
 
-from ..errors import CallError, LocalOverloadError, RateLimitError, StreamInterruptedError
+from ..errors import CallError, LocalOverloadError, PolicyDeniedError, RateLimitError, StreamInterruptedError
 from ..types import AttemptReason
+from .budget import UNPRICED
 from .call import Call
 from .course import MIN_ATTEMPT, Course
 from .flight import Flight
@@ -22,18 +23,34 @@ _LONGEST_WAIT = 60.0
 _EDGE = 1e-6  # past the gate's instant, not on it
 _QUEUE_SHARE = 0.1
 _QUEUE_LOOK = 0.05
+_UNPRICED = "write its price into a profile, or take the budget away"
 
 
-def run(call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random) -> Generator[Step, Event, End]:
-    """Decide one call.
+def run(
+    call: Call,
+    plans: Sequence[TargetPlan],
+    health: Health,
+    rng: Random,
+    now: float | None = None,
+    *,
+    reask: bool = False,
+    anew: bool = False,
+) -> Generator[Step, Event, End]:
+    """Decide one call, or the next part of one.
 
     :param call: the call's memory; ``call.started`` is the first ``now``.
     :param plans: the eligible targets in order.
     :param health: the client's memory. The driver holds the client's lock around each ``send`` and ``close``.
     :param rng: chance for jitter.
+    :param now: when the next part of a call begins that has run before; None for the first.
+    :param reask: whether the first of ``plans`` has answered before, and is asked once more.
+    :param anew: whether the next part is an answer of its own: nothing of it has come before.
     :returns: how it ended; nothing but bugs is raised.
     """
-    return _Run(Course(call, plans, health, rng), plans).chain()
+    first: AttemptReason = "reask" if reask else "first" if now is None or anew else "fallback"
+    course = Course(call, plans, health, rng, now)
+    course.begun = course.begun and not anew
+    return _Run(course, plans).chain(first)
 
 
 class _Run:
@@ -46,9 +63,9 @@ class _Run:
 
     # --- the chain ---
 
-    def chain(self) -> Generator[Step, Event, End]:
+    def chain(self, first: AttemptReason) -> Generator[Step, Event, End]:
         course = self.course
-        if self.settings.hedge is not None:
+        if self.settings.hedge is not None and first == "first":
             self.health.earn_hedge(self.call.route, self.settings.hedge.budget)
         deferred: list[TargetPlan] = []
         for position, plan in enumerate(self.plans):
@@ -62,7 +79,11 @@ class _Run:
                 self._record_obstacle(plan, obstacle)
                 deferred.append(plan)
                 continue
-            end = yield from self._try(plan, "fallback" if position else "first")
+            if self.call.budget is not None and self._too_dear(plan):
+                if self._stops:
+                    return self._failed_all()
+                continue
+            end = yield from self._try(plan, "fallback" if position else first)
             if end is not None:
                 return end
         course.last = True
@@ -76,6 +97,10 @@ class _Run:
             if course.too_late:
                 return self._out_of_time()
             if self._skipped(plan) or not (yield from self._cleared(plan)):
+                continue
+            if self._too_dear(plan):
+                if self._stops:
+                    return self._failed_all()
                 continue
             end = yield from self._try(plan, "last_resort")
             if end is not None:
@@ -162,6 +187,19 @@ class _Run:
             return False
         return True
 
+    def _too_dear(self, plan: TargetPlan) -> bool:
+        """Record a target that does not fit the budget."""
+        why = self.course.too_dear(plan)
+        if why is None:
+            return False
+        self.call.skip(plan.target, "budget", why, PolicyDeniedError(hint=_UNPRICED if why == UNPRICED else None))
+        return True
+
+    @property
+    def _stops(self) -> bool:
+        """Whether the call ends at the first target that does not fit the budget."""
+        return self.call.budget is not None and not self.call.budget.settings.goes_on
+
     def _record_obstacle(self, plan: TargetPlan, obstacle: Obstacle) -> None:
         left = obstacle.until - self.course.now
         cause: CallError | None
@@ -211,7 +249,9 @@ class _Run:
     def _may_send(self, plan: TargetPlan) -> bool:
         """Whether one more request to the target may be put on the wire now: other calls may have met it meanwhile."""
         course = self.course
-        return not course.too_late and not course.used_up and self.health.obstacle(plan, course.now) is None
+        if course.too_late or course.used_up or course.too_dear(plan) is not None:
+            return False
+        return self.health.obstacle(plan, course.now) is None
 
     def _other_path(self, plan: TargetPlan, path: str) -> Generator[Step, Event, tuple[Flight, Ended]]:
         """Ask once more, where the vendor says that the model lives; remember it if that was right."""
@@ -259,6 +299,8 @@ class _Run:
         """Whether the repeat after ``sleep`` must not be; takes the token when it may."""
         course, error = self.course, ended.error
         if error is None or course.used_up or course.now + sleep + MIN_ATTEMPT > course.deadline:
+            return True
+        if course.too_dear(plan) is not None:
             return True
         others = any(map(course.askable, course.rest))
         hint = error.retry_after

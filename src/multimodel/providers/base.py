@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import CallError, error_for
-from ..types import AnswerEvent, Attempt
+from ..types import AnswerEvent, AnyRequest, Attempt
 from .profile import Profile
 
 __all__ = ["AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
@@ -19,7 +19,13 @@ class StreamProvider(Protocol):
     ``stream`` sends one request and yields its content, then exactly one ``Finished``. It raises
     :class:`~multimodel.errors.CallError` and nothing else for what a vendor or a network can do; it never
     retries. Closing the iterator early closes the connection at once. An adapter may also have ``close()``, called
-    by ``Client.close()``, and ``aclose()``, called by ``AsyncClient.aclose()``.
+    by ``Client.close()``, and ``aclose()``, called by ``AsyncClient.aclose()``. An adapter's class that has
+    ``with_key(key)`` returns from it the same for another credential, over the same connections, which that one does not
+    close: views of a client then need none of their own.
+
+    An adapter that also turns texts into vectors has the attribute ``embeds = True``. It is then asked for
+    :class:`~multimodel.types.EmbedRequest` as well, and answers it with exactly one
+    :class:`~multimodel.types.Vectors`. One without it is not asked.
     """
 
     def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
@@ -72,7 +78,7 @@ class ProviderSetup:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a proxy's password may be in it
 
 
-def late(attempt: Attempt, *, content: bool) -> CallError:
+def late(attempt: Attempt[AnyRequest], *, content: bool) -> CallError:
     """Return what it means that the present limit of an attempt has passed.
 
     :param content: whether content came already.

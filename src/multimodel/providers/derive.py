@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..types import AnswerEvent, Attempt
+from ..types import AnswerEvent, AnyRequest, Attempt
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -17,19 +17,19 @@ __all__ = ["async_stream", "blocking_stream"]
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
 
 
-def blocking_stream(provider: Any) -> Callable[[Attempt], Iterator[AnswerEvent]]:
+def blocking_stream(provider: Any) -> Callable[[Attempt[AnyRequest]], Iterator[AnswerEvent]]:
     """Return the adapter's ``stream``, or one that runs its ``astream`` on an event loop of its own."""
-    own: Callable[[Attempt], Iterator[AnswerEvent]] | None = getattr(provider, "stream", None)
+    own: Callable[[Attempt[AnyRequest]], Iterator[AnswerEvent]] | None = getattr(provider, "stream", None)
     return own if own is not None else lambda attempt: _blocking(provider, attempt)
 
 
-def async_stream(provider: Any) -> Callable[[Attempt], AsyncIterator[AnswerEvent]]:
+def async_stream(provider: Any) -> Callable[[Attempt[AnyRequest]], AsyncIterator[AnswerEvent]]:
     """Return the adapter's ``astream``, or one that runs its ``stream`` on a thread."""
-    own: Callable[[Attempt], AsyncIterator[AnswerEvent]] | None = getattr(provider, "astream", None)
+    own: Callable[[Attempt[AnyRequest]], AsyncIterator[AnswerEvent]] | None = getattr(provider, "astream", None)
     return own if own is not None else lambda attempt: _asynchronous(provider, attempt)
 
 
-def _blocking(provider: Any, attempt: Attempt) -> Generator[AnswerEvent, None, None]:
+def _blocking(provider: Any, attempt: Attempt[AnyRequest]) -> Generator[AnswerEvent, None, None]:
     import asyncio
     from concurrent.futures import Future
     from queue import SimpleQueue
@@ -83,7 +83,7 @@ def _next(results: SimpleQueue[Any], given_up: Callable[[], bool] | None) -> Any
     return results.get()
 
 
-async def _asynchronous(provider: Any, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+async def _asynchronous(provider: Any, attempt: Attempt[AnyRequest]) -> AsyncGenerator[AnswerEvent, None]:
     import asyncio
     from threading import Event, Thread
 

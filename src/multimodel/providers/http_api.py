@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpcore2
 
-from ..types import AnswerEvent, Attempt
-from ..wire import Dialect, WireRequest, codec_for
-from .base import ProviderSetup
+from ..types import AnswerEvent, AnyRequest, Attempt, EmbedRequest
+from ..wire import Codec, Dialect, WireRequest, codec_for
+from ..wire.embeddings import EmbeddingsCodec, embeddings_codec_for
+from .base import Key, ProviderSetup
 from .http_exchange import Exchange
 from .http_limits import async_pool, blocking_pool
 
@@ -28,11 +30,14 @@ __all__ = ["HttpProvider"]
 class HttpProvider:
     """One account at one HTTP endpoint: the adapter ``http``."""
 
+    embeds = True
+
     def __init__(self, setup: ProviderSetup) -> None:
         if setup.base_url is None or setup.wire is None:
             raise ValueError("an http provider needs `base_url` and `wire`")
         self._setup = setup
         self._codec = codec_for(setup.wire)
+        self._embeddings = embeddings_codec_for(setup.wire)
         self._base = setup.base_url.rstrip("/")
         self._dialects: dict[str, Dialect] = {}
         own = {name.lower(): value for name, value in setup.options.get("headers", {}).items()}
@@ -44,8 +49,16 @@ class HttpProvider:
         }
         self._urls: dict[str, httpcore2.URL] = {}
         self._pools = _Pools()
+        self._shares = False
 
-    def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
+    def with_key(self, key: Key | None) -> HttpProvider:
+        """Return the same endpoint for another key, over the same connections. It closes none of them."""
+        other = copy(self)
+        other._setup = replace(self._setup, key=key)  # noqa: SLF001  # it is one of its own
+        other._shares = True  # noqa: SLF001  # likewise
+        return other
+
+    def stream(self, attempt: Attempt[AnyRequest]) -> Iterator[AnswerEvent]:
         """Send one request on the caller's thread and yield its events."""
         exchange, request = self._exchange(attempt)
         return self._stream(exchange, request)
@@ -63,7 +76,7 @@ class HttpProvider:
         finally:
             response.close()
 
-    def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
+    def astream(self, attempt: Attempt[AnyRequest]) -> AsyncIterator[AnswerEvent]:
         """Send one request on the running event loop and yield its events."""
         exchange, request = self._exchange(attempt)
         return self._astream(exchange, request)
@@ -86,16 +99,18 @@ class HttpProvider:
     def close(self) -> None:
         """Close this process's connections that belong to no event loop."""
         blocking = self._current().blocking
-        while blocking:
+        while blocking and not self._shares:
             blocking.pop().close()
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
+        if self._shares:
+            return
         pool = self._current().by_loop.pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.aclose()
 
-    def _exchange(self, attempt: Attempt) -> tuple[Exchange, httpcore2.Request]:
+    def _exchange(self, attempt: Attempt[AnyRequest]) -> tuple[Exchange, httpcore2.Request]:
         dialect = self._dialects.get(attempt.model)
         if dialect is None:
             dialect = self._dialects[attempt.model] = self._setup.profile.dialect(attempt.model)
@@ -103,10 +118,19 @@ class HttpProvider:
         if extra:
             own = {**extra.get(self._setup.profile.name, {}), **extra.get(self._setup.name, {})}
             dialect = replace(dialect, extra=own)
-        sent = self._codec.encode(attempt.request, attempt.model, dialect, stream=attempt.stream, path=attempt.path)
+        codec, sent = self._encode(attempt, dialect)
         for note in sent.notes:
             attempt.note(note)
-        return Exchange(self._codec, dialect, attempt), self._request(sent, attempt.limits.connect)
+        for what, detail in sent.losses:
+            attempt.lose(what, detail)
+        return Exchange(codec, dialect, attempt), self._request(sent, attempt.limits.connect)
+
+    def _encode(self, attempt: Attempt[AnyRequest], dialect: Dialect) -> tuple[Codec | EmbeddingsCodec, WireRequest]:
+        request = attempt.request
+        if isinstance(request, EmbedRequest):
+            return self._embeddings, self._embeddings.encode(request, attempt.model, dialect)
+        sent = self._codec.encode(request, attempt.model, dialect, stream=attempt.stream, path=attempt.path)
+        return self._codec, sent
 
     def _request(self, sent: WireRequest, connect: float) -> httpcore2.Request:
         """Write the request. The one place in which a key is revealed."""
@@ -147,10 +171,11 @@ class HttpProvider:
 
     def _current(self) -> _Pools:
         """This process's pools. Those of a parent are kept but never used or closed: its connections are not ours."""
-        if self._pools.pid != os.getpid():
-            _orphans.append(self._pools)
-            self._pools = _Pools()
-        return self._pools
+        pools = self._pools
+        if pools.pid != os.getpid():
+            _orphans.append(replace(pools))
+            pools.blocking, pools.by_loop, pools.pid = [], {}, os.getpid()
+        return pools
 
 
 @dataclass(slots=True)

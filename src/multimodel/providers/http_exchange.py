@@ -15,8 +15,9 @@ from types import TracebackType
 import httpcore2
 
 from ..errors import CallError, Kind, error_for
-from ..types import AnswerEvent, Attempt
+from ..types import AnswerEvent, AnyRequest, Attempt
 from ..wire import Codec, Decoder, Dialect
+from ..wire.embeddings import EmbeddingsCodec
 from ..wire.hints import request_id
 from .base import late
 from .http_limits import WIRE, Wire
@@ -34,7 +35,7 @@ _LEFT_OVER = "the connection held something that nobody had asked for"
 class Exchange:
     """The state of one attempt. Use it as a context manager around all that waits on the network."""
 
-    def __init__(self, codec: Codec, dialect: Dialect, attempt: Attempt) -> None:
+    def __init__(self, codec: Codec | EmbeddingsCodec, dialect: Dialect, attempt: Attempt[AnyRequest]) -> None:
         self._codec = codec
         self._dialect = dialect
         self._attempt = attempt
@@ -161,7 +162,9 @@ class _Refusal:
 
     terminal = False
 
-    def __init__(self, codec: Codec, status: int, headers: Mapping[str, str], dialect: Dialect) -> None:
+    def __init__(
+        self, codec: Codec | EmbeddingsCodec, status: int, headers: Mapping[str, str], dialect: Dialect
+    ) -> None:
         self._codec, self._status, self._headers, self._dialect = codec, status, headers, dialect
         self._body = bytearray()
         self.done = False

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from ipaddress import ip_address
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore2
 from typing_extensions import override
@@ -31,6 +31,10 @@ _KEEPALIVE = 20.0
 _SLICE = 64 * 1024
 _HTTP = b"HTTP/1."
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
+
+
+Check: TypeAlias = "Callable[[Sequence[str]], Sequence[str]]"
+"""Looks at the addresses of a name, and returns those that may be tried."""
 
 
 class Wire:
@@ -167,8 +171,9 @@ class _Stream(httpcore2.NetworkStream):
 
 
 class _Backend(httpcore2.NetworkBackend):
-    def __init__(self) -> None:
+    def __init__(self, check: Check | None) -> None:
         self._inner = httpcore2.SyncBackend()
+        self._check = check
 
     @override
     def connect_tcp(
@@ -182,7 +187,9 @@ class _Backend(httpcore2.NetworkBackend):
         wire = WIRE.get()
         wire.begin_to_connect()
         failed: Exception = httpcore2.ConnectError("the name has no address")
-        addresses = _addresses(host, port, wire.left_to_connect())
+        addresses: Sequence[str] = _addresses(host, port, wire.left_to_connect())
+        if self._check is not None:
+            addresses = self._check(addresses)
         for address in addresses:  # the socket module would give each of them the whole time
             try:
                 left = wire.left_to_connect()
@@ -270,8 +277,9 @@ def _holds_more(stream: Any) -> bool:
 
 
 class _AsyncBackend(httpcore2.AsyncNetworkBackend):
-    def __init__(self) -> None:
+    def __init__(self, check: Check | None) -> None:
         self._inner = httpcore2.AnyIOBackend()
+        self._check = check
 
     @override
     async def connect_tcp(
@@ -284,8 +292,24 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         wire = WIRE.get()
         wire.begin_to_connect()
+        if self._check is not None:
+            host = self._check(await _looked_up(host, port, wire.left_to_connect()))[0]
         left = wire.left_to_connect()
         return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options), wire)
+
+
+async def _looked_up(host: str, port: int, left: float) -> list[str]:
+    """Look a name up, for as long as there is time."""
+    import asyncio
+
+    try:
+        async with asyncio.timeout(left):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise httpcore2.ConnectTimeout from None
+    except (OSError, UnicodeError) as error:
+        raise httpcore2.ConnectError(error) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _settings(base_url: str, ca_file: Path | None) -> dict[str, Any]:
@@ -309,22 +333,27 @@ def _settings(base_url: str, ca_file: Path | None) -> dict[str, Any]:
     return settings
 
 
-def blocking_pool(base_url: str, proxy: str | None, ca_file: Path | None) -> httpcore2.ConnectionPool:
+def blocking_pool(
+    base_url: str, proxy: str | None, ca_file: Path | None, check: Check | None = None
+) -> httpcore2.ConnectionPool:
     """Return a pool for callers' threads. The environment is not read.
 
     :param proxy: an http(s) URL or None.
     :param ca_file: certificates to trust besides the system's.
+    :param check: looks at the addresses of a host before one is connected to.
     :raises ConfigurationError: ``ca_file`` holds none.
     """
-    settings = {**_settings(base_url, ca_file), "network_backend": _Backend()}
+    settings = {**_settings(base_url, ca_file), "network_backend": _Backend(check)}
     if proxy is None:
         return httpcore2.ConnectionPool(**settings)
     return httpcore2.HTTPProxy(proxy_url=proxy, **settings)
 
 
-def async_pool(base_url: str, proxy: str | None, ca_file: Path | None) -> httpcore2.AsyncConnectionPool:
+def async_pool(
+    base_url: str, proxy: str | None, ca_file: Path | None, check: Check | None = None
+) -> httpcore2.AsyncConnectionPool:
     """Return a pool for one event loop."""
-    settings = {**_settings(base_url, ca_file), "network_backend": _AsyncBackend()}
+    settings = {**_settings(base_url, ca_file), "network_backend": _AsyncBackend(check)}
     if proxy is None:
         return httpcore2.AsyncConnectionPool(**settings)
     return httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings)

@@ -1,7 +1,9 @@
 """Vendors that litellm reaches: ``litellm:anthropic/claude-sonnet-4-6`` asks litellm's own model string.
 
-litellm is imported on first use, and only its ``completion`` and ``acompletion`` are called: no Router, no
-fallbacks, no callbacks, no retries. It keeps its settings and its connections in the process, so the
+A profile that says what litellm calls its vendor puts that before the model: ``anthropic:claude-sonnet-4-6`` asks the same.
+
+litellm is imported on first use, and only its ``completion`` and ``embedding``, and their twins for event loops, are
+called: no Router, no fallbacks, no callbacks, no retries. It keeps its settings and its connections in the process, so the
 first use silences its loggers and sets what would send anything anywhere else.
 
 One attempt is one request: no redirect is followed and what failed is not asked again, though litellm by itself does
@@ -23,9 +25,11 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from pydantic_core import from_json
 
-from ..types import AnswerEvent, Attempt
+from ..types import AnswerEvent, AnyRequest, Attempt, EmbedRequest
+from ..wire.embeddings import embeddings_codec_for
 from ..wire.openai_chat import OpenAIChatCodec
 from .base import ProviderSetup
+from .litellm_embedding import EmbeddingExchange
 from .litellm_exchange import Exchange
 from .litellm_import import load, loaded
 from .litellm_reader import Reader, within
@@ -33,6 +37,7 @@ from .litellm_reader import Reader, within
 __all__ = ["LiteLLMProvider"]
 
 _CODEC = OpenAIChatCodec()
+_EMBEDDINGS = embeddings_codec_for("openai_chat")
 
 _blocking: WeakSet[LiteLLMProvider] = WeakSet()
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[LiteLLMProvider]] = WeakKeyDictionary()
@@ -46,29 +51,33 @@ class LiteLLMProvider:
     ``extra={"litellm": {…}}`` of a call are handed to litellm as they are, for instance ``api_version``.
     """
 
+    embeds = True
+
     def __init__(self, setup: ProviderSetup) -> None:
         self._setup = setup
 
-    def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
+    def stream(self, attempt: Attempt[AnyRequest]) -> Iterator[AnswerEvent]:
         """Send one request and yield its events; litellm works on a thread of the attempt's own."""
         began = attempt.now()
         litellm = load()
         _blocking.add(self)
         exchange, arguments = self._exchange(attempt, attempt.now() - began)
-        return _stream(exchange, partial(litellm.completion, **arguments))
+        call = litellm.embedding if isinstance(attempt.request, EmbedRequest) else litellm.completion
+        return _stream(exchange, partial(call, **arguments))
 
-    def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
+    def astream(self, attempt: Attempt[AnyRequest]) -> AsyncIterator[AnswerEvent]:
         """Send one request on the running event loop and yield its events."""
         return self._astream(attempt)
 
-    async def _astream(self, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+    async def _astream(self, attempt: Attempt[AnyRequest]) -> AsyncGenerator[AnswerEvent, None]:
         began = attempt.now()
         litellm = await loaded()
         _by_loop.setdefault(asyncio.get_running_loop(), WeakSet()).add(self)
         exchange, arguments = self._exchange(attempt, attempt.now() - began)
         answer: Any = None
         with exchange:
-            answer = await within(exchange.left, partial(litellm.acompletion, **arguments))
+            call = litellm.aembedding if isinstance(attempt.request, EmbedRequest) else litellm.acompletion
+            answer = await within(exchange.left, partial(call, **arguments))
         try:
             for event in exchange.opened(answer):
                 yield event
@@ -97,23 +106,33 @@ class LiteLLMProvider:
             for client in _evicted(of_loop=True):
                 await client.close()
 
-    def _exchange(self, attempt: Attempt, importing: float) -> tuple[Exchange, dict[str, Any]]:
+    def _exchange(self, attempt: Attempt[AnyRequest], importing: float) -> tuple[Exchange, dict[str, Any]]:
         """Return also what litellm is called with. What stands last there cannot be set by anybody."""
         setup, given = self._setup, attempt.request.extra
         extra = {**given.get("litellm", {}), **given.get(setup.name, {})}
         dialect = replace(setup.profile.dialect(attempt.model), extra=extra)
-        sent = _CODEC.encode(attempt.request, attempt.model, dialect, stream=attempt.stream, path=None)
+        model = attempt.model if setup.profile.litellm is None else f"{setup.profile.litellm}/{attempt.model}"
+        request = attempt.request
+        transfer = {}
+        if isinstance(request, EmbedRequest):
+            sent = _EMBEDDINGS.encode(request, model, dialect)
+        else:
+            sent = _CODEC.encode(request, model, dialect, stream=attempt.stream, path=None)
+            transfer = {"stream": attempt.stream}
         for note in sent.notes:
             attempt.note(note)
+        for what, detail in sent.losses:
+            attempt.lose(what, detail)
         key = {"api_key": setup.key.reveal()} if setup.key is not None else {}
         place = {"api_base": setup.base_url} if setup.base_url is not None else {}
-        exchange = Exchange(attempt, dialect, importing)
+        kind = EmbeddingExchange if isinstance(request, EmbedRequest) else Exchange
+        exchange = kind(attempt, dialect, importing)
         arguments = {
             **setup.options,
             **from_json(sent.body),
             **key,
             **place,
-            "stream": attempt.stream,
+            **transfer,
             "max_retries": 0,
             "num_retries": 0,
             "fallbacks": None,

@@ -67,6 +67,8 @@ _BY_CLASS: tuple[tuple[str, Kind, str], ...] = (
 )
 _FINER = _BY_CLASS[:2]
 """What litellm knows of more vendors than the tables do, where a status says no more than that the request is wrong."""
+_DISTRIBUTIONS = {"google": "'litellm[google]'"}
+"""What brings a module whose name is that of another distribution."""
 
 
 def failure(error: Exception, late: Callable[[], CallError], dialect: Dialect, *, answering: bool) -> Exception:
@@ -138,7 +140,8 @@ def _unsent(chain: list[BaseException], names: frozenset[str], *, answering: boo
     if answering:
         return None
     if isinstance(root, ImportError) and root.name:
-        return ConfigurationError(f"litellm needs `{root.name}` for this request", hint=f"pip install {root.name}")
+        distribution = _DISTRIBUTIONS.get(root.name.partition(".")[0], root.name)
+        return ConfigurationError(f"litellm needs `{root.name}` for this request", hint=f"pip install {distribution}")
     if "litellm.AuthenticationError" in names or _names(type(root))[0] == "openai.OpenAIError":
         return ConfigurationError("litellm has no key for this model", hint="set the vendor's key variable")
     if type(root) in _BUGS:

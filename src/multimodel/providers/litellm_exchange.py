@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ..errors import error_for
 from ..types import (
     AnswerEvent,
+    AnyRequest,
     Attempt,
     Finished,
     FinishReason,
@@ -25,12 +26,13 @@ from ..types import (
     Usage,
 )
 from ..wire import Dialect
+from ..wire.sealed import Sealed
 from .base import late
 from .litellm_errors import failure
 from .litellm_once import Sending, sending
 from .litellm_reader import LateError
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "request_id_of"]
 
 _AFTER_TERMINAL = 0.25
 _REASONS: Mapping[str, FinishReason] = {
@@ -51,7 +53,7 @@ class Exchange:
     :param importing: seconds that the import of litellm took; the vendor gets them back, the call does not.
     """
 
-    def __init__(self, attempt: Attempt, dialect: Dialect, importing: float) -> None:
+    def __init__(self, attempt: Attempt[AnyRequest], dialect: Dialect, importing: float) -> None:
         self._attempt = attempt
         self._dialect = dialect
         limits = attempt.limits
@@ -64,6 +66,7 @@ class Exchange:
         self._usage: Usage | None = None
         self._model: str | None = None
         self._calls: dict[int, bool] = {}  # by index: whether its name was handed out
+        self._sealed = Sealed()
         self._sending = Sending()
         self._token: Token[Sending | None] | None = None
 
@@ -71,6 +74,11 @@ class Exchange:
     def over(self) -> bool:
         """Whether nothing more is to be read."""
         return self._phase == "over"
+
+    @property
+    def _answering(self) -> bool:
+        """Whether the vendor's answer has begun."""
+        return self._phase == "reading"
 
     @property
     def left(self) -> float:
@@ -101,6 +109,7 @@ class Exchange:
         message = choice.message
         self._model = answer.model
         self._usage = _usage(getattr(answer, "usage", None))
+        self._sealed.take(blocks=_plain(message, "thinking_blocks"), details=_plain(message, "reasoning_details"))
         reasoning = getattr(message, "reasoning_content", None)
         self._content = bool(reasoning or message.content or message.tool_calls)
         if reasoning:
@@ -134,6 +143,7 @@ class Exchange:
             self._terminal(choice.finish_reason)
 
     def _events(self, delta: Any) -> Iterator[AnswerEvent]:
+        self._sealed.take(blocks=_plain(delta, "thinking_blocks"), details=_plain(delta, "reasoning_details"))
         if reasoning := getattr(delta, "reasoning_content", None):
             yield ReasoningDelta(reasoning)
         if content := getattr(delta, "content", None):
@@ -166,7 +176,7 @@ class Exchange:
         if reason is None:
             raise error_for("invalid_response", "the answer ended for an unknown reason", code=given[:100])
         if reason == "content_filter" and not self._content:
-            raise error_for("content_filtered", "the vendor's moderation refused", request_id=_request_id(self._answer))
+            raise error_for("content_filtered", "the vendor's moderation refused", request_id=request_id_of(self._answer))
         self._reason = reason
 
     def _finished(self) -> Finished:
@@ -176,7 +186,7 @@ class Exchange:
         chunks = getattr(answer, "chunks", None)
         if chunks is not None and not any(getattr(chunk, "usage", None) for chunk in chunks):
             self._usage = None  # what litellm counted itself
-        return Finished(self._reason, self._usage, self._model, _request_id(answer))
+        return Finished(self._reason, self._usage, self._model, request_id_of(answer), self._sealed.parts())
 
     def _wait(self, seconds: float) -> None:
         self._limit = min(self._attempt.now() + seconds, self._attempt.limits.deadline)
@@ -198,7 +208,7 @@ class Exchange:
             error,
             partial(late, self._attempt, content=self._content),
             self._dialect,
-            answering=self._phase == "reading",
+            answering=self._answering,
         )
         if failed is error:
             return False
@@ -219,11 +229,18 @@ def _usage(given: Any) -> Usage | None:
     )
 
 
+def _plain(message: Any, field: str) -> list[Any]:
+    """The values of a list that a message or delta may have, as plain mappings."""
+    found = getattr(message, field, None) or ()
+    return [value if isinstance(value, Mapping) else value.model_dump() for value in found]
+
+
 def _hidden(answer: Any) -> Mapping[str, Any]:
     """What litellm knows beside an answer or a chunk."""
     return getattr(answer, "_hidden_params", None) or {}
 
 
-def _request_id(answer: Any) -> str | None:
+def request_id_of(answer: Any) -> str | None:
+    """Return what the vendor calls the request, if litellm knows."""
     headers = _hidden(answer).get("additional_headers") or {}
     return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)

@@ -23,10 +23,14 @@ class AskedAgainError(Exception):
 
 
 class Sending:
-    """What one attempt has sent."""
+    """What one attempt has sent.
+
+    :ivar answered: whether a POST was answered well.
+    """
 
     def __init__(self) -> None:
         self.over = False
+        self.answered = False
         self._failed: dict[str, Exception] = {}
 
     def before(self, request: Any) -> None:
@@ -42,6 +46,8 @@ class Sending:
         """Remember how a request ended."""
         if failed is not None:
             self._failed[str(request.url)] = failed
+        elif request.method == "POST":
+            self.answered = True
 
 
 sending: ContextVar[Sending | None] = ContextVar("multimodel.litellm.sending", default=None)

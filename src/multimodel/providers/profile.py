@@ -99,6 +99,7 @@ class ModelFacts(_Data):
     """What is known of one model. None means unknown, and the unknown counts as supported.
 
     :ivar author: who made the weights.
+    :ivar restricts: what the licence asks for or forbids beyond attribution; None when nothing is known.
     :ivar window: context window in tokens.
     :ivar max_input: input tokens, where the vendor limits them apart.
     :ivar modalities: what may go in.
@@ -112,6 +113,7 @@ class ModelFacts(_Data):
 
     author: str | None = None
     licence: str | None = None
+    restricts: str | None = None
     open_weights: bool | None = None
     weights_id: str | None = None
     window: int | None = Field(None, gt=0)
@@ -137,15 +139,19 @@ class Profile(_Data):
     :ivar operator: who runs the endpoint, a slug; None for whatever the user runs.
     :ivar jurisdiction: ISO 3166 code of the operator's seat, or None.
     :ivar adapter: ``http``, ``litellm``, ``local``, or the name of a plugin's adapter.
+    :ivar litellm: the vendor's name at litellm: ``NAME`` is asked as ``vendor/NAME``. Only with that adapter.
     :ivar protocol: the protocol used unless the policy says otherwise.
     :ivar key: environment variables that may hold the key, in order.
     :ivar key_required: whether a missing key disables the provider's targets.
+    :ivar variables: other environment variables that the adapter reads by itself, and what each is for.
     :ivar region: the endpoint used unless the policy says otherwise.
     :ivar default_model: the model of the built-in default chain.
     :ivar quirks: named deviations from the wire format.
     :ivar quirks_elsewhere: replaces ``quirks`` where a policy sets its own ``base_url``; None: the same hold there.
+    :ivar families: quirks of all models with a word in their name, over ``quirks`` and under a model's own.
     :ivar otel: the value of ``gen_ai.provider.name``.
     :ivar errors: the vendor's error table; the first row that matches holds.
+    :ivar prices: what models cost that have no prices of their own, those that are not listed included.
     :ivar sources: where single fields come from, by their names, if not from ``fact``.
     """
 
@@ -155,18 +161,22 @@ class Profile(_Data):
     jurisdiction: str | None = None
     website: str | None = None
     adapter: str = "http"
+    litellm: str | None = None
     protocols: dict[str, Protocol] = Field(default_factory=dict)
     protocol: str | None = None
     key: tuple[str, ...] = ()
     key_required: bool = True
+    variables: dict[str, str] = Field(default_factory=dict)
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     region: str | None = None
     default_model: str | None = None
     otel: str | None = None
     quirks: dict[str, JsonValue] = Field(default_factory=dict)
     quirks_elsewhere: dict[str, JsonValue] | None = None
+    families: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     errors: tuple[ErrorRow, ...] = ()
     models: dict[str, ModelFacts] = Field(default_factory=dict)
+    prices: tuple[Price, ...] = ()
     remark: str | None = None
     sources: dict[str, Fact] = Field(default_factory=dict)
     fact: Fact
@@ -175,6 +185,8 @@ class Profile(_Data):
     def _consistent(self) -> Profile:
         if self.adapter == "http" and not self.protocols:
             raise ValueError("an http vendor needs `protocols`")
+        if self.litellm is not None and self.adapter != "litellm":
+            raise ValueError("`litellm` names a vendor for the adapter `litellm` only")
         if self.protocols and self.protocol not in self.protocols:
             raise ValueError(f"`protocol` must be one of {', '.join(self.protocols)}")
         if self.region is not None and self.region not in self.endpoints:
@@ -200,9 +212,12 @@ class Profile(_Data):
         """What a codec must know to talk to ``model``."""
         facts = self.facts(model)
         quirks: Mapping[str, Any] = self.quirks
+        for word, common in self.families.items():
+            if word in model:
+                quirks = {**quirks, **common}
         if facts is not None:
             own = {"native_path": facts.native_path} if facts.native_path else {}
-            quirks = {**self.quirks, **own, **facts.quirks}
+            quirks = {**quirks, **own, **facts.quirks}
         return Dialect(
             quirks=quirks,
             errors=tuple(row.rule() for row in self.errors),

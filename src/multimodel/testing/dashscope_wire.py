@@ -10,7 +10,7 @@ from .checks import bad_for_dashscope
 from .openai_wire import House
 from .refusals import DASHSCOPE, Refusal, flat_body
 from .reply import Reply, VendorRequest, fragments, pieces
-from .speech import reply_to, vector
+from .speech import DIMENSIONS, reply_to, vector
 
 __all__ = ["DashScopeWire"]
 
@@ -19,7 +19,6 @@ _CHAT = {
     "/services/aigc/multimodal-generation/generation": "multimodal",
 }
 _EMBEDDINGS = "/services/embeddings/text-embedding/text-embedding"
-_DIMENSIONS = 8
 _INCREMENTAL_BY_DEFAULT = ("qwen3-max", "qwen3-vl", "qwq", "qvq")
 
 
@@ -84,7 +83,7 @@ class DashScopeWire:
         texts = given.get("texts") if isinstance(given, dict) else None
         if not isinstance(texts, list) or not texts:
             return self.refuse(request, self.refusal(request, "bad_request"))
-        size = request.options.get("dimension") or _DIMENSIONS
+        size = request.options.get("dimension") or DIMENSIONS
         rows = [{"text_index": index, "embedding": vector(str(text), size)} for index, text in enumerate(texts)]
         tokens = sum(len(str(text).split()) for text in texts)
         usage = {"total_tokens": tokens}

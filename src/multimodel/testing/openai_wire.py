@@ -13,11 +13,10 @@ from .answer import Answer, Event
 from .checks import bad_for_openai
 from .refusals import DASHSCOPE, OPENAI, Refusal, compatible_body, openai_body
 from .reply import Reply, Says, VendorRequest, fragments, pieces
-from .speech import reply_to, vector
+from .speech import DIMENSIONS, reply_to, vector
 
 __all__ = ["House", "OpenAIWire"]
 
-_DIMENSIONS = 8
 
 
 class House(Protocol):
@@ -96,7 +95,7 @@ class OpenAIWire:
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or not texts:
             return self.refuse(request, Refusal(400, None, "'$.input' is invalid."))
-        size = body.get("dimensions") or _DIMENSIONS
+        size = body.get("dimensions") or DIMENSIONS
         # DashScope documents `float` only
         packed = body.get("encoding_format") == "base64" and not self._compatible
         rows = []

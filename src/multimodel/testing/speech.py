@@ -11,7 +11,10 @@ from ..types import ToolCall, Usage
 from .answer import dumps
 from .reply import Reply, Says, VendorRequest, as_reply, text_of
 
-__all__ = ["reply_to", "sample", "usage_of", "vector"]
+__all__ = ["DIMENSIONS", "reply_to", "sample", "usage_of", "vector"]
+
+DIMENSIONS = 8
+"""Numbers of a vector, when the request does not say."""
 
 _THOUGHT = "Let me think."
 

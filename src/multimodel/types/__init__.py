@@ -6,8 +6,9 @@ between threads. Stream events are slotted dataclasses, and reports frozen ones.
 
 from __future__ import annotations
 
-from .answers import AttemptReason, AttemptRecord, Completion, FinishReason, Report, Segment, Skip, Target, Usage
+from .answers import AttemptReason, AttemptRecord, Completion, FinishReason, Loss, Report, Segment, Skip, Target, Usage
 from .attempt import Attempt, Limits
+from .embed import AnyRequest, Embeddings, EmbedRequest, Vector, Vectors
 from .events import AnswerEvent, Finished, ReasoningDelta, Restarted, StreamEvent, Switched, TextDelta, ToolCallDelta
 from .messages import (
     AudioPart,
@@ -28,16 +29,20 @@ from .request import NamedTool, ReasoningEffort, Request, ResponseFormat, Tool, 
 
 __all__ = [
     "AnswerEvent",
+    "AnyRequest",
     "Attempt",
     "AttemptReason",
     "AttemptRecord",
     "AudioPart",
     "Completion",
+    "EmbedRequest",
+    "Embeddings",
     "FilePart",
     "FinishReason",
     "Finished",
     "ImagePart",
     "Limits",
+    "Loss",
     "Message",
     "MessageInput",
     "Messages",
@@ -65,5 +70,7 @@ __all__ = [
     "ToolInput",
     "ToolResultPart",
     "Usage",
+    "Vector",
+    "Vectors",
     "VideoPart",
 ]

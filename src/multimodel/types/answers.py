@@ -13,6 +13,7 @@ __all__ = [
     "AttemptRecord",
     "Completion",
     "FinishReason",
+    "Loss",
     "ParsedT",
     "Report",
     "Segment",
@@ -59,7 +60,7 @@ class Target:
         return f"{self.provider}:{self.model}"
 
 
-AttemptReason = Literal["first", "retry", "fallback", "hedge", "probe", "last_resort", "path"]
+AttemptReason = Literal["first", "retry", "fallback", "hedge", "probe", "last_resort", "path", "reask"]
 
 
 @dataclass(slots=True, unsafe_hash=True)  # freezing costs each call three microseconds
@@ -69,6 +70,9 @@ class AttemptRecord:
     :ivar outcome: ``ok``, ``cancelled``, ``lost`` (a second attempt beside it was faster), or the error's kind.
     :ivar first_content: when the first content came, or None.
     :ivar committed: whether any of its content was handed to the caller.
+    :ivar cost: US dollars; None when unknown. Of an attempt that was refused 0, of any other that gave no whole answer
+        the most that it can have cost: closing a connection does not always stop the bill.
+    :ivar cost_estimated: whether nobody says what it cost, because it gave no whole answer.
     """
 
     index: int
@@ -83,6 +87,8 @@ class AttemptRecord:
     request_id: str | None = None
     committed: bool = False
     usage: Usage | None = None
+    cost: float | None = None
+    cost_estimated: bool = False
 
     @property
     def duration(self) -> float:
@@ -99,12 +105,27 @@ class Skip:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something of the request that a target which was asked did not get, or not as it was given.
+
+    :ivar what: the option, or the part of a message: ``temperature``, ``extra.openai``, ``reasoning``,
+        ``cache_control``, ``file_id``, ``name``, ….
+    :ivar detail: what became of it, for people.
+    """
+
+    target: Target
+    what: str
+    detail: str
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class Report:
     """Every attempt and skip of one call, in order, and why it ended; never changed.
 
     :ivar outcome: ``ok``, ``cancelled``, ``open`` (it has not ended yet), or the kind of the error the caller got.
-    :ivar notes: what was changed on the way, for instance an option that a target does not know.
+    :ivar notes: remarks on what happened on the way, for instance that nothing was sent twice.
+    :ivar losses: what of the request did not reach a target that was asked.
     """
 
     route: str
@@ -113,6 +134,22 @@ class Report:
     notes: tuple[str, ...] = ()
     outcome: str = "ok"
     duration: float = 0.0
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all attempts together; None when the cost of one of them is unknown."""
+        total = 0.0
+        for attempt in self.attempts:
+            if attempt.cost is None:
+                return None
+            total += attempt.cost
+        return total
+
+    @property
+    def cost_estimated(self) -> bool:
+        """Whether the cost is more than what the vendors' counts of tokens say: an estimate of what was broken off."""
+        return any(attempt.cost_estimated and attempt.cost != 0.0 for attempt in self.attempts)
 
     @property
     def wasted(self) -> tuple[AttemptRecord, ...]:
@@ -145,6 +182,7 @@ class Completion(Frozen, Generic[ParsedT]):
     :ivar finish_reason: ``length`` means that a limit cut the answer: it is complete as far as it goes.
     :ivar parsed: the answer as a value of the model that was asked for, or None.
     :ivar segments: who wrote which part of the text, when a stream broke and another target went on with it; else empty.
+    :ivar sealed: the thinking as the vendor wants it back, with its signatures; empty where a vendor does not sign.
     """
 
     text: str
@@ -158,14 +196,21 @@ class Completion(Frozen, Generic[ParsedT]):
     request_id: str | None = None
     report: Report
     segments: tuple[Segment, ...] = ()
+    sealed: tuple[ReasoningPart, ...] = ()
 
     @property
     def parts(self) -> tuple[ReasoningPart | TextPart, ...]:
         """Reasoning and text as message parts, without the empty ones."""
-        thought = (ReasoningPart(text=self.reasoning, origin=str(self.target)),) if self.reasoning else ()
+        thought = self.sealed
+        if not thought and self.reasoning:
+            thought = (ReasoningPart(text=self.reasoning, origin=str(self.target)),)
         return thought + ((TextPart(text=self.text),) if self.text else ())
 
     @property
     def message(self) -> Message:
-        """The answer as the next message of the conversation."""
-        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls)
+        """The answer as the next message of the conversation, what was thought included.
+
+        Put it into the history as it is: a target gets the thinking back where it wrote it and wants it, no other does.
+        """
+        content = self.parts if self.reasoning or self.sealed else self.text
+        return Message(role="assistant", content=content, tool_calls=self.tool_calls)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .answers import FinishReason, Target, Usage
+from .messages import ReasoningPart
 
 __all__ = [
     "AnswerEvent",
@@ -59,12 +60,16 @@ class Switched:
 
 @dataclass(slots=True)
 class Finished:
-    """The answer is complete."""
+    """The answer is complete.
+
+    :ivar sealed: what was thought, as the vendor wants it back; empty where a vendor neither signs nor encrypts it.
+    """
 
     reason: FinishReason
     usage: Usage | None = None
     model: str | None = None
     request_id: str | None = None
+    sealed: tuple[ReasoningPart, ...] = ()
 
 
 StreamEvent: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Restarted | Switched | Finished

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
+from typing_extensions import override
 
 from .base import Frozen
 from .openai_shapes import message_from_openai
@@ -29,14 +30,20 @@ __all__ = [
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-class TextPart(Frozen):
+class _Markable(Frozen):
+    """What a prompt cache can be told to keep the conversation up to; vendors without such marks do not get them."""
+
+    cache_control: dict[str, JsonValue] | None = None
+
+
+class TextPart(_Markable):
     """A piece of text."""
 
     type: Literal["text"] = "text"
     text: str
 
 
-class _Media(Frozen):
+class _Media(_Markable):
     """Media by reference or by value: exactly one of ``url`` and ``data``."""
 
     url: str | None = None
@@ -44,10 +51,13 @@ class _Media(Frozen):
     media_type: str | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> _Media:
+    def _one_source(self) -> Self:
+        self._check_source()
+        return self
+
+    def _check_source(self) -> None:
         if (self.url is None) == (self.data is None):
             raise ValueError("give exactly one of `url` and `data`")
-        return self
 
 
 class ImagePart(_Media):
@@ -69,18 +79,41 @@ class VideoPart(_Media):
 
 
 class FilePart(_Media):
-    """A document: ``url`` or ``data`` bytes with a ``media_type`` such as ``application/pdf``."""
+    """A document: ``url`` or ``data`` bytes with a ``media_type`` such as ``application/pdf``.
+
+    ``id`` is the name under which one vendor keeps it; alone, without the document itself, it is of use to that vendor
+    only.
+    """
 
     type: Literal["file"] = "file"
     name: str | None = None
+    id: str | None = None
+
+    @override
+    def _check_source(self) -> None:
+        if self.id is None or (self.url is not None and self.data is not None):
+            super()._check_source()
 
 
 class ReasoningPart(Frozen):
-    """What a model thought before it answered. ``origin`` is the target that wrote it."""
+    """What a model thought before it answered.
+
+    :ivar origin: the target that wrote it, ``provider:model``. Only its vendor gets it back, for the same family of
+        models.
+    :ivar signature: the vendor's proof that the text is its own.
+    :ivar data: what the vendor sent instead of, or around, the text, to be given back as it is.
+    """
 
     type: Literal["reasoning"] = "reasoning"
-    text: str
+    text: str = ""
     origin: str | None = None
+    signature: str | None = None
+    data: JsonValue = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the vendor signed or encrypted it, so that it is of no use to any other."""
+        return self.signature is not None or self.data is not None
 
 
 class ToolResultPart(Frozen):

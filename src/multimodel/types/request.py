@@ -71,12 +71,16 @@ ToolChoice: TypeAlias = "Literal['auto', 'none', 'required'] | NamedTool"
 
 
 class ResponseFormat(Frozen):
-    """``json_object``, or ``json_schema`` with a schema."""
+    """``json_object``, or ``json_schema`` with a schema.
+
+    :ivar strict: whether the vendor shall enforce the schema, which it may have to be rewritten for; ``auto`` where
+        it can.
+    """
 
     type: Literal["text", "json_object", "json_schema"]
     name: str = "answer"
     json_schema: dict[str, Any] | None = None
-    strict: bool | None = None
+    strict: bool | Literal["auto"] | None = None
 
     @model_validator(mode="before")
     @classmethod

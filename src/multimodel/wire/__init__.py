@@ -56,13 +56,15 @@ class Dialect:
 class WireRequest:
     """What to send: always a POST. ``path`` is appended to the base URL; the key is added by the sender.
 
-    ``notes`` say what was changed to fit the vendor, one sentence each, for the report.
+    ``notes`` are remarks for the report, one sentence each; ``losses`` name what the vendor does not get, each with a
+    sentence that says what became of it.
     """
 
     path: str
     headers: dict[str, str]
     body: bytes
     notes: tuple[str, ...] = ()
+    losses: tuple[tuple[str, str], ...] = ()
 
 
 class Decoder(Protocol):

@@ -10,7 +10,7 @@
    ``stop`` when the tool was forced. ``tool_calls`` without any tool call is an ``InvalidResponseError``. The
    ``function_call`` that OpenAI had before tools is read as the one tool call.
 5. The finish reason ``content_filter`` is a ``ContentFilteredError`` if no content came before it; otherwise the
-   answer, cut by moderation, is ``Finished("content_filter")``.
+   answer, cut by moderation, is ``Finished("content_filter")``. So is one with a ``refusal`` that ends by ``stop``.
 6. An error is an ``error`` that is not empty, a ``code`` without ``choices`` that does not mean success,
    ``"object": "error"``, or an event called ``error``. It is classified like an error status.
 7. A whole body that stops in the middle of its JSON is a ``TruncatedStreamError``, like a stream without a finish
@@ -30,6 +30,7 @@ from . import Dialect
 from .faults import Fault, as_error, fault_from, showable
 from .hints import request_id
 from .jsontext import is_cut, parse
+from .sealed import Sealed
 from .sse import Event, EventDecoder
 from .toolcalls import ToolCalls
 from .usage import usage_from
@@ -73,6 +74,8 @@ class AnswerDecoder(ABC):
         self._is_whole = False
         self._content = False
         self._calls = ToolCalls()
+        self._sealed = Sealed()
+        self._declined = False  # the model refused, in the field that OpenAI has for that
         self._reason: FinishReason = "stop"
         self._failure: CallError | None = None
         self._usage: Mapping[str, Any] | None = None
@@ -108,7 +111,8 @@ class AnswerDecoder(ABC):
             raise TruncatedStreamError("the answer ended without a finish reason", request_id=self._identity())
         self.done = True
         usage = usage_from(self._usage) if self._usage is not None else None
-        yield Finished(self._reason, usage, self._model, self._identity())
+        sealed = self._sealed.parts() if self._sealed else ()
+        yield Finished(self._reason, usage, self._model, self._identity(), sealed)
 
     # --- a stream ---
 
@@ -222,7 +226,11 @@ class AnswerDecoder(ABC):
         thought = message.get("reasoning_content") or message.get("reasoning")
         if thought and type(thought) is str:
             contents.append(ReasoningDelta(thought))
+        details, blocks = message.get("reasoning_details"), message.get("thinking_blocks")
+        if details or blocks:
+            self._sealed.take(details=details, blocks=blocks)
         content = message.get("content") or message.get("refusal")
+        self._declined = self._declined or bool(message.get("refusal"))
         if content:
             if type(content) is str:
                 contents.append(TextDelta(content))
@@ -246,7 +254,9 @@ class AnswerDecoder(ABC):
         self._failure = self._failure or self._failure_of(word, known, showable(reason), content=content)
         if known is None or self._failure is not None:
             return
-        self._reason = "tool_calls" if known == "stop" and self._calls else known
+        if known == "stop" and (self._calls or self._declined):
+            known = "tool_calls" if self._calls else "content_filter"
+        self._reason = known
         self.terminal = True
         if self._usage is None and isinstance(choice.get("usage"), dict):
             self._usage = choice["usage"]

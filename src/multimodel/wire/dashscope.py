@@ -17,6 +17,7 @@ Quirks that this codec implements:
 ``reasoning``         ``enable_thinking`` (default), ``effort``, ``none``: see :mod:`.thinking`, with its quirks
 ``tool_choices``      which of ``auto``, ``none``, ``required``, ``named`` work (default: all but ``required``)
 ``preserve_thinking`` true: what the model thought in earlier turns is sent back; false: the vendor is told not to
+``strict_schema``     how the vendor enforces a JSON Schema: see :mod:`.schemas`
 ``unsupported``       names of request options that the model does not know
 ===================== ===================================================================================
 
@@ -35,6 +36,7 @@ from ..types import AudioPart, FinishReason, ImagePart, Message, Part, Reasoning
 from . import Decoder, Dialect, WireRequest
 from .answers import AnswerDecoder
 from .faults import Fault, as_error, parse_fault
+from .history import fitted
 from .requests import (
     body_of,
     calls_of,
@@ -45,10 +47,10 @@ from .requests import (
     is_prefill,
     merge_extra,
     only_text,
-    reasoning_of,
     response_format_of,
     tools_of,
 )
+from .sealed import given_back
 from .thinking import Defaults, thinking
 
 __all__ = ["DashScopeCodec"]
@@ -74,15 +76,16 @@ class DashScopeCodec:
         :raises PolicyDeniedError: when the format, or the model, cannot be asked for it.
         """
         check_supported(request, dialect)
-        notes: list[str] = []
+        notes, losses = list[str](), list[tuple[str, str]]()
+        conversation = fitted(request.messages, dialect, losses)
         where = path or dialect.quirks.get("native_path") or ("text" if _is_text(request) else "multimodal")
-        messages = [_message(each, model, dialect, where) for each in request.messages]
+        messages = [_message(each, dialect, where, losses) for each in conversation]
         if is_prefill(request):
             messages[-1]["partial"] = True
         if any(message.name is not None for message in request.messages):
-            notes.append("the names of speakers were not sent")
-        parameters: dict[str, Any] = {"result_format": "message", **_options(request, dialect, notes)}
-        thought = thinking(request, dialect, defaults=_THINKING, notes=notes)
+            losses.append(("name", "the names of speakers were not sent"))
+        parameters: dict[str, Any] = {"result_format": "message", **_options(request, dialect, notes, losses)}
+        thought = thinking(request, dialect, defaults=_THINKING, losses=losses)
         parameters |= thought.fields
         stream_only = dialect.quirks.get("stream_only")
         stream = stream or stream_only is True or (stream_only == "thinking" and thought.on is True)
@@ -94,7 +97,7 @@ class DashScopeCodec:
             headers["x-dashscope-ossresourceresolve"] = "enable"
         merge_extra(parameters, dialect, _OWN)
         body = {"model": model, "input": {"messages": messages}, "parameters": parameters}
-        return WireRequest(_PATHS[where], headers, body_of(body), tuple(notes))
+        return WireRequest(_PATHS[where], headers, body_of(body), tuple(notes), tuple(losses))
 
     def decoder(self, dialect: Dialect, headers: Mapping[str, str]) -> Decoder:
         """Return a decoder for one 2xx answer.
@@ -157,13 +160,15 @@ def _has_uploads(request: Request) -> bool:
     )
 
 
-def _options(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, Any]:
+def _options(
+    request: Request, dialect: Dialect, notes: list[str], losses: list[tuple[str, str]]
+) -> dict[str, Any]:
     quirks = dialect.quirks
     fields = {name: value for name in ("top_p", "seed") if (value := getattr(request, name)) is not None}
     if request.temperature is not None:
         fields["temperature"] = min(request.temperature, _MAX_TEMPERATURE)
         if request.temperature > _MAX_TEMPERATURE:
-            notes.append(f"temperature was lowered to {_MAX_TEMPERATURE}: the vendor wants less than 2")
+            losses.append(("temperature", f"it was lowered to {_MAX_TEMPERATURE}: the vendor wants less than 2"))
     if request.seed is not None and request.seed < 0:
         raise denied("a negative `seed`")
     if request.max_tokens is not None:
@@ -172,17 +177,17 @@ def _options(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, 
         fields["stop"] = list(request.stop)
     if "preserve_thinking" in quirks:
         fields["preserve_thinking"] = bool(quirks["preserve_thinking"])
-    return {**fields, **_tools(request, dialect, notes), **_format(request, notes)}
+    return {**fields, **_tools(request, dialect, losses), **_format(request, dialect, notes)}
 
 
-def _tools(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, Any]:
+def _tools(request: Request, dialect: Dialect, losses: list[tuple[str, str]]) -> dict[str, Any]:
     if any(tool.name == "search" for tool in request.tools):
         raise denied("a tool called `search`")
-    return tools_of(request, dialect.quirks.get("tool_choices", _TOOL_CHOICES), strict=False, notes=notes)
+    return tools_of(request, dialect.quirks.get("tool_choices", _TOOL_CHOICES), strict=False, losses=losses)
 
 
-def _format(request: Request, notes: list[str]) -> dict[str, Any]:
-    response_format = response_format_of(request)
+def _format(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, Any]:
+    response_format = response_format_of(request, dialect, notes)
     if response_format is None:
         return {}
     if response_format["type"] == "json_object" and not _mentions_json(request):
@@ -194,13 +199,13 @@ def _mentions_json(request: Request) -> bool:
     return any("json" in message.text.lower() for message in request.messages if message.role in ("system", "user"))
 
 
-def _message(message: Message, model: str, dialect: Dialect, where: str) -> dict[str, Any]:
+def _message(message: Message, dialect: Dialect, where: str, losses: list[tuple[str, str]]) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role}
     of_tools = message.role == "tool" or bool(message.tool_calls)
     if where == "multimodal" and not of_tools:
         said["content"] = _parts(message)
     else:
-        text = only_text(message)
+        text = _plain_text(message, losses)
         if text is None:
             raise denied(f"media in a message of role `{message.role}`" if of_tools else "media on the path `text`")
         said["content"] = text
@@ -208,19 +213,30 @@ def _message(message: Message, model: str, dialect: Dialect, where: str) -> dict
         said["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
         said["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls_of(message.tool_calls))]
-    thought = reasoning_of(message, model, dialect)
-    if thought is not None:
-        said["reasoning_content"] = thought
-    return said
+    return said | given_back(message, dialect, losses)
 
 
-def _parts(message: Message) -> list[dict[str, str]]:
+def _plain_text(message: Message, losses: list[tuple[str, str]]) -> str | None:
+    """Return the text of a message whose content must be a string, or None when it has media."""
+    text = only_text(message)
+    if text is None and all(isinstance(part, TextPart | ReasoningPart) for part in message.content):
+        losses.append(("cache_control", "marks for the prompt cache were not sent: the content is a string here"))
+        return message.text
+    return text
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
     if isinstance(message.content, str):
         return [{"text": message.content}]
     return [_part(part) for part in message.content if not isinstance(part, ReasoningPart)]
 
 
-def _part(part: Part) -> dict[str, str]:
+def _part(part: Part) -> dict[str, Any]:
+    mark = getattr(part, "cache_control", None)
+    return _unmarked(part) if mark is None else {**_unmarked(part), "cache_control": mark}
+
+
+def _unmarked(part: Part) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"text": part.text}

@@ -10,10 +10,16 @@ Quirks that this codec implements:
 ``tool_choices``      which of ``auto``, ``none``, ``required``, ``named`` work (default: all)
 ``prefill_field``     what marks a last assistant message as the answer's beginning (``partial``, ``prefix``)
 ``prefill_path``      where such a request goes, when not to the usual path
-``preserve_thinking`` true: what the model thought in earlier turns is sent back as ``reasoning_content``
+``preserve_thinking`` true: what the model thought in earlier turns is sent back as ``reasoning_content``; ``tools``:
+                      only in turns with tool calls; signed thinking goes back in its own form: see :mod:`.sealed`
+``empty_content``     what an assistant's turn without text says beside its tool calls (default: null)
+``by_value``          types of parts that are taken as bytes only (default: audio and file)
 ``video_url``         true: films are understood, as ``{"type": "video_url"}``
+``strict_schema``     how the vendor enforces a JSON Schema: see :mod:`.schemas`
 ``unsupported``       names of request options that the vendor does not know
 ===================== ===================================================================================
+
+Those about whole conversations are in :mod:`.history`.
 """
 
 from __future__ import annotations
@@ -39,6 +45,7 @@ from ..types import (
 from . import Decoder, Dialect, WireRequest
 from .answers import AnswerDecoder
 from .faults import as_error, parse_fault
+from .history import fitted
 from .requests import (
     body_of,
     calls_of,
@@ -50,13 +57,16 @@ from .requests import (
     is_prefill,
     merge_extra,
     only_text,
-    reasoning_of,
     response_format_of,
     tools_of,
 )
+from .sealed import given_back
 from .thinking import Defaults, thinking
 
-__all__ = ["OpenAIChatCodec"]
+__all__ = ["BY_VALUE", "OpenAIChatCodec"]
+
+BY_VALUE = ("audio", "file")
+"""Types of parts that this format has no address for."""
 
 _PATH = "/chat/completions"
 _OWN = ("model", "messages", "stream", "n")
@@ -75,13 +85,15 @@ class OpenAIChatCodec:
         :raises PolicyDeniedError: when the format, or this vendor's dialect of it, cannot say what is asked.
         """
         check_supported(request, dialect)
-        quirks, notes = dialect.quirks, list[str]()
-        thought = thinking(request, dialect, defaults=_THINKING, notes=notes)
+        quirks, notes, losses = dialect.quirks, list[str](), list[tuple[str, str]]()
+        thought = thinking(request, dialect, defaults=_THINKING, losses=losses)
         stream_only = quirks.get("stream_only")
         stream = stream or stream_only is True or (stream_only == "thinking" and thought.on is True)
+        thinks = bool(thought.fields) or "thinking" in dialect.extra if thought.on is None else thought.on
+        messages = fitted(request.messages, dialect, losses)
         body: dict[str, Any] = {
             "model": model,
-            "messages": [_message(each, model, dialect) for each in request.messages],
+            "messages": [_message(each, dialect, losses, thinks=thinks) for each in messages],
         }
         to = _PATH
         if is_prefill(request):
@@ -93,8 +105,8 @@ class OpenAIChatCodec:
             body[quirks.get("max_tokens_field", "max_tokens")] = request.max_tokens
         if request.stop:
             body["stop"] = list(request.stop)
-        body |= tools_of(request, quirks.get("tool_choices", _TOOL_CHOICES), strict=True, notes=notes)
-        response_format = response_format_of(request)
+        body |= tools_of(request, quirks.get("tool_choices", _TOOL_CHOICES), strict=True, losses=losses)
+        response_format = response_format_of(request, dialect, notes)
         if response_format is not None:
             body["response_format"] = response_format
         body |= thought.fields
@@ -103,7 +115,7 @@ class OpenAIChatCodec:
             if quirks.get("stream_usage", True):
                 body["stream_options"] = {"include_usage": True}
         merge_extra(body, dialect, _OWN)
-        return WireRequest(to, headers_for(stream=stream), body_of(body), tuple(notes))
+        return WireRequest(to, headers_for(stream=stream), body_of(body), tuple(notes), tuple(losses))
 
     def decoder(self, dialect: Dialect, headers: Mapping[str, str]) -> Decoder:
         """Return a decoder for one 2xx answer.
@@ -151,9 +163,9 @@ class _Decoder(AnswerDecoder):
         return choices if type(choices) is list else []
 
 
-def _message(message: Message, model: str, dialect: Dialect) -> dict[str, Any]:
+def _message(message: Message, dialect: Dialect, losses: list[tuple[str, str]], *, thinks: bool) -> dict[str, Any]:
     text = only_text(message)
-    if text is None and message.role != "user":
+    if text is None and message.role != "user" and not all(isinstance(part, TextPart) for part in _visible(message)):
         raise denied(f"media in a message of role `{message.role}`")
     content: Any = text if text is not None else [_part(part, dialect) for part in _visible(message)]
     said: dict[str, Any] = {"role": message.role, "content": content}
@@ -162,12 +174,9 @@ def _message(message: Message, model: str, dialect: Dialect) -> dict[str, Any]:
     if message.tool_call_id is not None:
         said["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
-        said["content"] = content or None
+        said["content"] = content or dialect.quirks.get("empty_content")
         said["tool_calls"] = calls_of(message.tool_calls)
-    thought = reasoning_of(message, model, dialect)
-    if thought is not None:
-        said["reasoning_content"] = thought
-    return said
+    return said | given_back(message, dialect, losses, thinks=thinks)
 
 
 def _visible(message: Message) -> list[Part]:
@@ -176,17 +185,26 @@ def _visible(message: Message) -> list[Part]:
 
 
 def _part(part: Part, dialect: Dialect) -> dict[str, Any]:
+    said = _unmarked(part, dialect)
+    mark = getattr(part, "cache_control", None)
+    return said if mark is None else {**said, "cache_control": mark}
+
+
+def _unmarked(part: Part, dialect: Dialect) -> dict[str, Any]:
+    by_value = part.type in dialect.quirks.get("by_value", BY_VALUE)
     match part:
         case TextPart():
             return {"type": "text", "text": part.text}
         case ImagePart():
-            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+            return {"type": "image_url", "image_url": {"url": data_url(part, by_value=by_value)}}
         case VideoPart() if dialect.quirks.get("video_url"):
-            return {"type": "video_url", "video_url": {"url": data_url(part)}}
+            return {"type": "video_url", "video_url": {"url": data_url(part, by_value=by_value)}}
         case AudioPart():
             media_type, data = inline(part)
             kind = media_type.rpartition("/")[2]
             return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO_FORMATS.get(kind, kind)}}
+        case FilePart() if part.id is not None:
+            return {"type": "file", "file": {"file_id": part.id}}
         case FilePart():
             media_type, data = inline(part)
             file = {"filename": part.name or "file", "file_data": f"data:{media_type};base64,{data}"}

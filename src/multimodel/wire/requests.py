@@ -10,11 +10,13 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ..errors import BadRequestError, CallError, error_for
 from ..types import (
+    AnyRequest,
     AudioPart,
     FilePart,
     ImagePart,
     Message,
     NamedTool,
+    Part,
     ReasoningPart,
     Request,
     TextPart,
@@ -23,6 +25,7 @@ from ..types import (
     VideoPart,
 )
 from . import Dialect
+from .schemas import format_for
 
 __all__ = [
     "body_of",
@@ -35,7 +38,6 @@ __all__ = [
     "is_prefill",
     "merge_extra",
     "only_text",
-    "reasoning_of",
     "response_format_of",
     "tools_of",
 ]
@@ -53,10 +55,10 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "fil
 
 def denied(what: str) -> CallError:
     """Return the error that says that this vendor cannot be asked for ``what``."""
-    return error_for("policy_denied", f"the vendor cannot be asked for {what}")
+    return error_for("policy_denied", f"the vendor cannot be asked for {what}", code="capability")
 
 
-def check_supported(request: Request, dialect: Dialect) -> None:
+def check_supported(request: AnyRequest, dialect: Dialect) -> None:
     """Refuse what the quirk ``unsupported`` lists: names of the request's options."""
     for name in dialect.quirks.get("unsupported", ()):
         if getattr(request, name, None) not in (None, ()):
@@ -90,23 +92,15 @@ def headers_for(*, stream: bool) -> dict[str, str]:
 
 
 def only_text(message: Message) -> str | None:
-    """Return the text of a message, or None when it has media. Reasoning is no part of it."""
+    """Return the text of a message, or None when it has media or marks. Reasoning is no part of it."""
     content = message.content
     if isinstance(content, str):
         return content
-    return message.text if all(isinstance(part, TextPart | ReasoningPart) for part in content) else None
+    return message.text if all(map(_is_plain, content)) else None
 
 
-def reasoning_of(message: Message, model: str, dialect: Dialect) -> str | None:
-    """Return what ``model`` thought for this turn, where the quirk ``preserve_thinking`` wants it back."""
-    if not dialect.quirks.get("preserve_thinking") or isinstance(message.content, str):
-        return None
-    own = [
-        part.text
-        for part in message.content
-        if isinstance(part, ReasoningPart) and (part.origin is None or part.origin.partition(":")[2] == model)
-    ]
-    return "".join(own) or None
+def _is_plain(part: Part) -> bool:
+    return isinstance(part, ReasoningPart) or (isinstance(part, TextPart) and part.cache_control is None)
 
 
 def is_prefill(request: Request) -> bool:
@@ -115,9 +109,9 @@ def is_prefill(request: Request) -> bool:
     return last.role == "assistant" and not last.tool_calls
 
 
-def data_url(part: MediaPart) -> str:
-    """Return the address of a medium: its own, or its bytes as a data URL."""
-    if part.url is not None:
+def data_url(part: MediaPart, *, by_value: bool = False) -> str:
+    """Return the address of a medium: its own, unless it must come by value, or its bytes as a data URL."""
+    if part.url is not None and not by_value:
         return part.url
     media_type, data = inline(part)
     return f"data:{media_type};base64,{data}"
@@ -129,7 +123,7 @@ def inline(part: MediaPart) -> tuple[str, str]:
         return _media_type(part), base64.b64encode(part.data).decode()
     head, comma, data = (part.url or "").partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        raise denied(f"a part of type `{part.type}` by URL")
+        raise denied(f"a part of type `{part.type}` by URL" if part.url else "a file that another vendor keeps")
     return head.removeprefix("data:").partition(";")[0] or _media_type(part), data
 
 
@@ -144,15 +138,19 @@ def _media_type(part: MediaPart) -> str:
     return _USUAL[part.type]
 
 
-def tools_of(request: Request, choices: Iterable[str], *, strict: bool, notes: list[str]) -> dict[str, Any]:
+def tools_of(
+    request: Request, choices: Iterable[str], *, strict: bool, losses: list[tuple[str, str]]
+) -> dict[str, Any]:
     """Return ``tools`` and what belongs to them; ``choices`` are the kinds of ``tool_choice`` that work.
 
-    Without tools the options about them are left out, with a note: vendors refuse them.
+    Without tools the options about them are left out, which is a loss: vendors refuse them.
     """
     if not request.tools:
         lone = [name for name in ("tool_choice", "parallel_tool_calls") if getattr(request, name) is not None]
-        notes.extend(f"`{name}` was not sent: there are no tools" for name in lone)
+        losses.extend((name, "it was not sent: there are no tools") for name in lone)
         return {}
+    if not strict and any(tool.strict for tool in request.tools):
+        losses.append(("tools.strict", "the vendor does not promise arguments that fit a tool's schema"))
     fields: dict[str, Any] = {"tools": [_tool(tool, strict=strict) for tool in request.tools]}
     choice = request.tool_choice
     if choice is not None:
@@ -182,14 +180,11 @@ def _tool(tool: Tool, *, strict: bool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def response_format_of(request: Request) -> dict[str, Any] | None:
+def response_format_of(request: Request, dialect: Dialect, notes: list[str]) -> dict[str, Any] | None:
     """Return the response format as OpenAI and DashScope want it; None for text."""
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
         return {"type": "json_object"}
-    schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.json_schema}
-    if wanted.strict is not None:
-        schema["strict"] = wanted.strict
-    return {"type": "json_schema", "json_schema": schema}
+    return format_for(wanted, dialect.quirks.get("strict_schema"), notes)

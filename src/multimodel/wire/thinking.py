@@ -15,7 +15,9 @@ The quirk ``thinking_switch`` names the field that turns thinking on and off, wh
 A model whose thinking can be switched is always told: off, unless the request names an effort or the quirk
 ``thinking_default`` is true. What vendors do when told nothing differs by model, and ``max_tokens`` does not
 bound thinking. Thinking is switched off where it would be refused: with a forced tool, the beginning of an answer,
-or a JSON answer (unless the quirk ``json_needs`` is ``any``).
+or a JSON answer (unless the quirk ``json_needs`` is ``any``), and where earlier turns with tool calls must have their
+thinking with them and have none: ``all`` of them, or those since the ``latest`` message of the user, as the quirk
+``tool_turns`` says.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..types import NamedTool, Request
+from ..types import NamedTool, ReasoningPart, Request
 from . import Dialect
 from .requests import denied, is_prefill
 
@@ -63,8 +65,10 @@ class Thinking:
     on: bool | None = None
 
 
-def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, notes: list[str]) -> Thinking:
-    """Say how hard to think; add to ``notes`` what was changed.
+def thinking(
+    request: Request, dialect: Dialect, *, defaults: Defaults, losses: list[tuple[str, str]]
+) -> Thinking:
+    """Say how hard to think; add to ``losses`` what the vendor is not asked for.
 
     :raises PolicyDeniedError: when the model cannot be told so.
     """
@@ -80,6 +84,8 @@ def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, notes: l
         raise denied("`reasoning_effort: none`")
     switch = defaults.switch_of(dialect)
     off = _why_off(request, dialect) if switch is not None else None
+    if not always:
+        off = off or _foreign_turns(request, dialect)
     if always:
         if off:
             raise denied(f"{off} while the model thinks")
@@ -89,7 +95,7 @@ def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, notes: l
     on = wanted or (effort is None and bool(quirks.get("thinking_default", False)))
     if on and off:
         if wanted:
-            notes.append(f"thinking was switched off: the vendor does not think with {off}")
+            losses.append(("reasoning_effort", f"thinking was switched off: the vendor does not think with {off}"))
         on = wanted = False
     fields = _switched(switch, on=on)
     if wanted or (effort == "none" and switch is None):
@@ -106,6 +112,20 @@ def _why_off(request: Request, dialect: Dialect) -> str | None:
     wants_json = request.response_format is not None and request.response_format.type != "text"
     if wants_json and dialect.thinking != "always" and dialect.quirks.get("json_needs") != "any":
         return "a JSON answer"
+    return None
+
+
+def _foreign_turns(request: Request, dialect: Dialect) -> str | None:
+    """Say whether turns with tool calls lack the thinking that the vendor would refuse to go on without."""
+    which = dialect.quirks.get("tool_turns")
+    if which is None:
+        return None
+    for message in reversed(request.messages):
+        if message.role == "user" and which == "latest":
+            return None
+        plain = isinstance(message.content, str)
+        if message.tool_calls and (plain or not any(isinstance(part, ReasoningPart) for part in message.content)):
+            return "tool calls that another model made"
     return None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -24,15 +25,17 @@ def trained(kind: str) -> Path:
     versions = [version(name) for name in ("torch", "transformers", "tokenizers")]
     mark = sha256(RECIPE.read_bytes() + " ".join(versions).encode()).hexdigest()[:16]
     folder = CACHE / mark / kind
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(mkdtemp(dir=folder.parent, prefix="."))
-        env = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-        ran = subprocess.run(
-            [sys.executable, RECIPE, kind, unfinished], capture_output=True, text=True, env=env, check=False
-        )
-        assert ran.returncode == 0, ran.stderr[-2000:]
-        unfinished.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # processes that come at the same time wait for the first
+        if not folder.is_dir():
+            unfinished = Path(mkdtemp(dir=folder.parent, prefix="."))
+            env = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+            ran = subprocess.run(
+                [sys.executable, RECIPE, kind, unfinished], capture_output=True, text=True, env=env, check=False
+            )
+            assert ran.returncode == 0, ran.stderr[-2000:]
+            unfinished.rename(folder)
     return folder
 
 

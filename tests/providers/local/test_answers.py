@@ -5,6 +5,7 @@ import json
 import math
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -178,7 +179,6 @@ def test_special_tokens_in_a_tools_text_are_broken_up_too(provider: LocalProvide
     ("options", "why"),
     [
         ({"tools": [WEATHER], "tool_choice": "required"}, "forced"),
-        ({"response_format": {"type": "json_object"}}, "json_object"),
     ],
 )
 def test_what_the_weights_cannot_do_is_refused_not_dropped(provider: LocalProvider, options: dict, why: str):
@@ -215,10 +215,11 @@ def test_a_template_cannot_leave_its_sandbox(provider: LocalProvider):
         weights.tokenizer.chat_template = before
 
 
-def test_an_option_that_local_weights_do_not_have_is_noted(provider: LocalProvider):
-    notes: list[str] = []
-    ask(provider, "Hello", max_tokens=1, extra={"local": {"top_m": 3}}, notes=notes)
-    assert notes == ["local weights have no option `top_m`"]
+def test_an_option_that_local_weights_do_not_have_is_a_loss(provider: LocalProvider):
+    losses: list[tuple[str, str]] = []
+    asked = attempt("Hello", max_tokens=1, extra={"local": {"top_m": 3}})
+    list(provider.stream(replace(asked, lose=lambda what, detail: losses.append((what, detail)))))
+    assert losses == [("extra.local", "local weights have no option `top_m`")]
 
 
 @pytest.mark.parametrize("options", [{"messages": "hello " * 4200}, {"messages": "Hello", "max_tokens": 4096}])

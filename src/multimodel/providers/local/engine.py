@@ -13,15 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-import gc
-import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Condition, Thread
-from typing import Any, Literal
+from typing import Any
+
+from typing_extensions import override
 
 from ...errors import CallError, error_for
 from ...types import AnswerEvent, Finished, Usage
@@ -29,6 +26,7 @@ from .batch import CHUNK, Batch, Prefill
 from .load import Weights
 from .sampling import Sampler
 from .text import Writer
+from .worker import Worker
 
 __all__ = ["Engine", "EngineSettings", "Row"]
 
@@ -81,43 +79,16 @@ class EngineSettings:
     queue: int = 64
 
 
-class Engine:
-    """The thread of one model.
+class Engine(Worker[Weights]):
+    """The thread of one model that answers in words.
 
     :param load: loads the weights, on the engine's thread.
-    :ivar ready: done when the weights are loaded; failed when they cannot be.
     """
 
     def __init__(self, name: str, load: Callable[[], Weights], settings: EngineSettings) -> None:
-        self.pid = os.getpid()
-        self.ready: Future[None] = Future()
-        self.ready.set_running_or_notify_cancel()  # no caller that gives up can cancel it for the others
-        self._weights: Weights | None = None
-        self._load = load
+        super().__init__(name, load)
         self._settings = settings
-        self._changed = Condition()
         self._waiting: deque[Row] = deque()
-        self._ending: Literal["when idle", "now"] | None = None
-        self._thread = Thread(target=self._run, name=f"multimodel-local-{name}", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    @property
-    def usable(self) -> bool:
-        """Whether it serves, or will."""
-        return self._ending is None and not (self.ready.done() and self.ready.exception())
-
-    @property
-    def alive(self) -> bool:
-        """Whether its thread still runs."""
-        return self._thread.is_alive()
-
-    @property
-    def weights(self) -> Weights | None:
-        """The loaded weights; None before and afterwards."""
-        return self._weights
 
     def submit(self, row: Row) -> None:
         """Queue a row.
@@ -132,27 +103,7 @@ class Engine:
             self._waiting.append(row)
             self._changed.notify()
 
-    def end(self, when: Literal["when idle", "now"]) -> None:
-        """Ask the thread to end, and to free the weights."""
-        with self._changed:
-            self._ending = when
-            self._changed.notify()
-
-    def join(self, seconds: float) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        try:
-            self._weights = self._load()
-        except Exception as error:  # noqa: BLE001  # every caller that waits is told
-            self.ready.set_exception(error)
-            return
-        self.ready.set_result(None)
-        self._serve(self._weights)
-        self._weights = None
-        _free_memory()
-
+    @override
     def _serve(self, weights: Weights) -> None:
         import torch
 
@@ -280,12 +231,3 @@ class _Work:
             failed.__cause__ = error
             row.deliver(failed)
         return False
-
-
-def _free_memory() -> None:
-    """Give the weights back to the operating system; the C library would keep them."""
-    gc.collect()
-    with suppress(OSError, AttributeError):
-        import ctypes
-
-        ctypes.CDLL(None).malloc_trim(0)

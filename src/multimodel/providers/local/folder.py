@@ -19,7 +19,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from .headers import gguf_header, safetensors_parameters
 
-__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names"]
+__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names", "template_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _REFUSED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".py", ".pyc"}
@@ -153,7 +153,7 @@ def _describe(source: Source, *, converted: bool) -> LocalModel:
     text = source.config.get("text_config")
     window = (text if isinstance(text, dict) else source.config).get("max_position_embeddings")
     parameters = sum(map(safetensors_parameters, source.weights))
-    return _model(source, window, parameters, _template(source.folder), converted=converted)
+    return _model(source, window, parameters, template_of(source.folder), converted=converted)
 
 
 def _model(source: Source, window: object, parameters: int, template: str, *, converted: bool = False) -> LocalModel:
@@ -173,7 +173,8 @@ def _model(source: Source, window: object, parameters: int, template: str, *, co
     )
 
 
-def _template(folder: Path) -> str:
+def template_of(folder: Path) -> str:
+    """Return the chat template of a folder; empty when there is none."""
     file = folder / "chat_template.jinja"
     if file.is_file():
         return file.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,8 +20,23 @@ from .folder import LocalModel
 from .memory import free_memory, kept_per_token
 from .prompt import Template
 
-__all__ = ["Weights", "after_fork", "first_line", "load", "loading"]
+__all__ = [
+    "SAFELY",
+    "Weights",
+    "after_fork",
+    "device_of",
+    "dtype_of",
+    "dtypes_for",
+    "first_line",
+    "load",
+    "loading",
+    "model_from",
+]
 
+SAFELY = {"local_files_only": True, "trust_remote_code": False}
+"""How everything is read: offline, and without running code that comes with it."""
+
+_UNUSED = frozenset({"pooler.dense.weight", "pooler.dense.bias"})  # of BERT: nothing here asks for what it makes
 _SPARE = 1.15  # times the bytes of the weights: what a step needs besides
 _SHORTEST = 1024  # tokens that one request must be able to hold
 _HALF_IS_NATIVE = (8, 0)  # CUDA compute capability from which bfloat16 is
@@ -100,7 +116,7 @@ def load(name: str, found: LocalModel, device: str | None, dtype: str | None) ->
     """
     try:
         with loading() as torch:
-            return _load(torch, name, found, _device(torch, device), dtype)
+            return _load(torch, name, found, device_of(torch, device), dtype)
     except ConfigurationError:
         raise
     except Exception as error:  # whatever a library says of files it cannot read
@@ -110,27 +126,11 @@ def load(name: str, found: LocalModel, device: str | None, dtype: str | None) ->
 def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | None) -> Weights:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    where = {"local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(found.folder, **where)
+    config = AutoConfig.from_pretrained(found.folder, **SAFELY)
     text = config.get_text_config()
     number, room = _fit(torch, name, found, text, device, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(found.folder, **where)
-    model, info = AutoModelForCausalLM.from_pretrained(
-        found.folder,
-        **where,
-        dtype=number,
-        use_safetensors=True,
-        attn_implementation="sdpa",
-        output_loading_info=True,
-    )
-    lost = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
-    if lost:
-        raise ConfigurationError(
-            f"the weights `{name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
-            f"for instance `{lost[0][:100]}`",
-            hint="copy them again from where they came from",
-        )
-    model.eval().requires_grad_(False).to(device)
+    tokenizer = AutoTokenizer.from_pretrained(found.folder, **SAFELY)
+    model = model_from(AutoModelForCausalLM, name, found.folder, number, device)
     _try(torch, model)
     return Weights(
         model=model,
@@ -144,6 +144,24 @@ def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | No
     )
 
 
+def model_from(kind: Any, name: str, folder: Path, dtype: Any, device: Any) -> Any:
+    """Read a model of one of transformers' kinds.
+
+    :raises ConfigurationError: when tensors are missing.
+    """
+    model, info = kind.from_pretrained(
+        folder, **SAFELY, dtype=dtype, use_safetensors=True, attn_implementation="sdpa", output_loading_info=True
+    )
+    lost = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])} - _UNUSED)
+    if lost:
+        raise ConfigurationError(
+            f"the weights `{name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
+            f"for instance `{lost[0][:100]}`",
+            hint="copy them again from where they came from",
+        )
+    return model.eval().requires_grad_(False).to(device)
+
+
 def _try(torch: Any, model: Any) -> None:
     """Compute two tokens: what is broken fails here, and what transformers says at first use is said unheard."""
     token = torch.zeros((1, 1), dtype=torch.long, device=model.device)
@@ -152,7 +170,8 @@ def _try(torch: Any, model: Any) -> None:
         model(input_ids=token, past_key_values=kept, use_cache=True)
 
 
-def _device(torch: Any, wanted: str | None) -> Any:
+def device_of(torch: Any, wanted: str | None) -> Any:
+    """Return a device by its name; None is the first of CUDA, MPS and the CPU that is there."""
     if wanted is None:
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -171,7 +190,7 @@ def _fit(
 ) -> tuple[Any, int | None]:
     """Choose the type, and say how many tokens there is room for."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
-    choices = [_dtype(torch, wanted)] if wanted is not None else _dtypes(torch, device)
+    choices = [dtype_of(torch, wanted)] if wanted is not None else dtypes_for(torch, device)
     if free is None:
         return choices[0], None
     for number in choices:
@@ -186,14 +205,16 @@ def _fit(
     )
 
 
-def _dtype(torch: Any, name: str) -> Any:
+def dtype_of(torch: Any, name: str) -> Any:
+    """Return a floating type by its name."""
     number = getattr(torch, name, None)
     if not isinstance(number, torch.dtype) or not number.is_floating_point:
         raise ConfigurationError(f"`{name[:40]}` is no floating type", hint="`float32`, `bfloat16` or `float16`")
     return number
 
 
-def _dtypes(torch: Any, device: Any) -> list[Any]:
+def dtypes_for(torch: Any, device: Any) -> list[Any]:
+    """Return the types to choose from on a device, the best first."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= _HALF_IS_NATIVE
         return [torch.bfloat16 if native else torch.float16]

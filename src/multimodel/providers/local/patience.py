@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import CallError
-from ...types import Attempt
+from ...types import AnyRequest, Attempt
 from ..base import late
 
 __all__ = ["Patience"]
@@ -14,7 +14,7 @@ _LONGEST = 86_400.0  # seconds of one wait: the operating system takes no infini
 class Patience:
     """The limits of one attempt: while weights are loaded, until the first content, between contents."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt[AnyRequest]) -> None:
         self._attempt = attempt
         self._begun = attempt.now()
         self._limit = attempt.limits.deadline

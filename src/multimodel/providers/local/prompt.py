@@ -13,10 +13,17 @@ from typing import Any
 
 from ...errors import CallError, error_for
 from ...types import Message, NamedTool, ReasoningPart, Request, TextPart
+from ...wire import Dialect
+from ...wire.history import fitted
 
 __all__ = ["Prompt", "Template"]
 
 _TAGS = ("think", "tool_call", "tool_response", "tools")
+_TEMPLATES = {
+    "system": ("must be at the beginning", "first"),
+    "turns": ("must alternate", "alternate"),
+}
+"""What templates say where they refuse an order of messages, and the quirk that keeps it: see :mod:`multimodel.wire.history`."""
 _BREAK = "\u200b"  # zero width space
 
 
@@ -42,21 +49,31 @@ class Template:
         template: str = tokenizer.get_chat_template()
         self._thinks = "enable_thinking" in template
         self._tools = "tools" in template
+        self._dialect = Dialect({name: value for name, (mark, value) in _TEMPLATES.items() if mark in template})
         tags = [text for tag in _TAGS for text in (f"<{tag}>", f"</{tag}>")]
         added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         marks = sorted({*tokenizer.all_special_tokens, *added, *tags}, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, marks)))
 
-    def prompt(self, request: Request, note: Callable[[str], None]) -> Prompt:
+    def prompt(
+        self,
+        request: Request,
+        note: Callable[[str], None],
+        lose: Callable[[str, str], None] = lambda _what, _detail: None,
+    ) -> Prompt:
         """Return the prompt.
 
         :param note: takes a remark when something of the request had to be changed.
+        :param lose: takes what of the request the weights do not get.
         :raises PolicyDeniedError: when these weights cannot do what the request asks for.
         :raises BadRequestError: when the template refuses the messages.
         """
         self._check(request)
         offered = request.tools if request.tool_choice != "none" else ()
-        given = [_message(message) for message in request.messages]
+        losses: list[tuple[str, str]] = []
+        given = [_message(message) for message in fitted(request.messages, self._dialect, losses)]
+        for what, detail in losses:
+            lose(what, detail)
         tools = [{"type": "function", "function": tool.model_dump(exclude={"strict"})} for tool in offered]
         messages = self._harmless(given)
         harmless = self._harmless(tools)
@@ -87,8 +104,6 @@ class Template:
             raise _cannot("the weights know no tools")
         if request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool):
             raise _cannot("local weights cannot be forced to call a tool")
-        if request.response_format is not None and request.response_format.type != "text":
-            raise _cannot(f"local weights have no `{request.response_format.type}`")
         if request.reasoning_effort not in (None, "none") and not self._thinks:
             raise _cannot("the weights have no thinking that can be switched on")
 

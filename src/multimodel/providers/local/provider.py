@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import cast
 from uuid import uuid4
 
 from ...errors import CallError, ConfigurationError, error_for
-from ...types import AnswerEvent, Attempt, Finished
+from ...types import AnswerEvent, AnyRequest, Attempt, EmbedRequest, Finished
 from ...wire.qwen_text import QwenText
+from ...wire.schemas import asked_in_words
 from ..base import ProviderSetup
 from . import folder as folders
 from . import registry
+from .constrain_request import guide_for, schema_for
 from .convert import convert_gguf
+from .embedding import EmbeddingModel, EmbeddingWeights, describe_embedding, load_embedding, tokenized
+from .embedding_engine import EmbeddingEngine, Texts
 from .engine import Engine, EngineSettings, Row
 from .extra import require
 from .folder import LocalModel
@@ -44,6 +50,8 @@ class LocalProvider:
     All providers of a process share the weights they have in common, with the first one's settings.
     """
 
+    embeds = True
+
     def __init__(self, setup: ProviderSetup) -> None:
         options = setup.options
         self._name = setup.name
@@ -55,7 +63,7 @@ class LocalProvider:
             options.get("threads"), options.get("max_rows") or 16, options.get("queue") or 64
         )
         self._progress: Callable[[str, str], None] = options.get("progress") or (lambda _model, _stage: None)
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, Engine | EmbeddingEngine] = {}
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the weights that can be used, largest first."""
@@ -80,17 +88,34 @@ class LocalProvider:
                 return None
             source = folders.inspect(where)
             require(convert=source.gguf is not None)
-            return folders.describe(source, self._cache)
+            found = folders.describe(source, self._cache)
+            if describe_embedding(source) is not None:
+                raise ConfigurationError(f"`{model}` turns texts into vectors", hint="use weights that are tuned to chat")
         except OSError as error:
             raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
+        return found
 
-    def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
+    def describe_embedding(self, model: str) -> EmbeddingModel | None:
+        """Say what the weights ``model`` are, if they turn texts into vectors; None when they chat, or are not there.
+
+        :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
+        """
+        try:
+            where = folders.locate(self._archive, model)
+            found = None if where is None else describe_embedding(folders.inspect(where))
+        except OSError as error:
+            raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
+        if found is not None:
+            require()
+        return found
+
+    def stream(self, attempt: Attempt[AnyRequest]) -> Iterator[AnswerEvent]:
         """Compute one answer; the caller's thread only waits."""
         return self._stream(attempt)
 
-    def _stream(self, attempt: Attempt) -> Generator[AnswerEvent, None, None]:
+    def _stream(self, attempt: Attempt[AnyRequest]) -> Generator[AnswerEvent, None, None]:
         patience = Patience(attempt)
-        engine = self._engine(attempt.model)
+        engine = self._engine(attempt)
         while not engine.ready.done():
             try:
                 engine.ready.result(patience.left)
@@ -99,8 +124,7 @@ class LocalProvider:
         engine.ready.result()
         patience.loaded()
         said: SimpleQueue[Said] = SimpleQueue()
-        row = self._row(engine, attempt, said.put)
-        engine.submit(row)
+        row = self._submit(engine, attempt, said.put)
         try:
             while True:
                 try:
@@ -117,13 +141,13 @@ class LocalProvider:
         finally:
             row.cancelled = True
 
-    def astream(self, attempt: Attempt) -> AsyncIterator[AnswerEvent]:
+    def astream(self, attempt: Attempt[AnyRequest]) -> AsyncIterator[AnswerEvent]:
         """Compute one answer; the event loop only waits."""
         return self._astream(attempt)
 
-    async def _astream(self, attempt: Attempt) -> AsyncGenerator[AnswerEvent, None]:
+    async def _astream(self, attempt: Attempt[AnyRequest]) -> AsyncGenerator[AnswerEvent, None]:
         patience = Patience(attempt)
-        engine = self._engine(attempt.model)
+        engine = self._engine(attempt)
         while not engine.ready.done():
             try:
                 async with asyncio.timeout(patience.left):
@@ -141,8 +165,7 @@ class LocalProvider:
             except RuntimeError:  # the loop is closed
                 row.cancelled = True
 
-        row = self._row(engine, attempt, deliver)
-        engine.submit(row)
+        row = self._submit(engine, attempt, deliver)
         try:
             while True:
                 try:
@@ -169,16 +192,28 @@ class LocalProvider:
         """Do the same as :meth:`close`: the weights belong to no event loop."""
         self.close()
 
-    def _engine(self, model: str) -> Engine:
+    def _engine(self, attempt: Attempt[AnyRequest]) -> Engine | EmbeddingEngine:
+        model = attempt.model
         engine = self._engines.get(model)
-        if engine is None or engine.pid != os.getpid() or not engine.usable:
-            where = folders.locate(self._archive, model)
-            if where is None:
-                raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
-            which = registry.Which(where.resolve(), self._device, self._dtype)
-            engine = registry.acquire(self, which, self._settings, lambda: self._load(model))
-            self._engines[model] = engine
+        known = engine is not None and engine.pid == os.getpid() and engine.usable
+        embeds = isinstance(engine, EmbeddingEngine) if known else self.describe_embedding(model) is not None
+        if isinstance(attempt.request, EmbedRequest) and not embeds:
+            raise error_for("policy_denied", "the weights chat and do not turn texts into vectors", code="capability")
+        if embeds and not isinstance(attempt.request, EmbedRequest):
+            self.describe(model)  # raises, and says why they do not chat
+        if engine is None or not known:
+            engine = self._engines[model] = self._start(model, embeds=embeds)
         return engine
+
+    def _start(self, model: str, *, embeds: bool) -> Engine | EmbeddingEngine:
+        where = folders.locate(self._archive, model)
+        if where is None:
+            raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
+        which = registry.Which(where.resolve(), self._device, self._dtype)
+        if embeds:
+            load = partial(self._load_embedding, model)
+            return registry.acquire(self, which, EmbeddingEngine, self._settings, load)
+        return registry.acquire(self, which, Engine, self._settings, partial(self._load, model))
 
     def _load(self, model: str) -> Weights:
         found = self.describe(model)
@@ -195,6 +230,37 @@ class LocalProvider:
         self._progress(model, "ready")
         return weights
 
+    def _load_embedding(self, model: str) -> EmbeddingWeights:
+        found = self.describe_embedding(model)
+        if found is None:
+            raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
+        self._progress(model, "loading")
+        weights = load_embedding(model, found, self._device, self._dtype)
+        self._progress(model, "ready")
+        return weights
+
+    def _submit(
+        self, engine: Engine | EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]
+    ) -> Row | Texts:
+        if isinstance(engine, EmbeddingEngine):
+            texts = self._texts(engine, attempt, deliver)
+            engine.submit(texts)
+            return texts
+        row = self._row(engine, cast("Attempt", attempt), deliver)
+        engine.submit(row)
+        return row
+
+    def _texts(
+        self, engine: EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]
+    ) -> Texts:
+        """Read the texts, on the caller's thread: what does not fit fails before it waits in the queue."""
+        weights, request = engine.weights, attempt.request
+        if weights is None:
+            raise error_for("local_overload", "the local weights were unloaded")
+        assert isinstance(request, EmbedRequest)
+        ids = tokenized(weights, request.inputs, request.dimensions)
+        return Texts(attempt.model, ids, request.dimensions, deliver)
+
     def _row(self, engine: Engine, attempt: Attempt, deliver: Callable[[Said], None]) -> Row:
         """Read the request, on the caller's thread: what does not fit fails before it waits in the queue."""
         weights = engine.weights
@@ -203,8 +269,10 @@ class LocalProvider:
         request = attempt.request
         unused = request.extra.get(self._name)
         if unused:
-            attempt.note(f"local weights have no option {', '.join(f'`{name}`' for name in unused)}")
-        prompt = weights.template.prompt(request, attempt.note)
+            names = ", ".join(f"`{name}`" for name in unused)
+            attempt.lose(f"extra.{self._name}", f"local weights have no option {names}")
+        schema = schema_for(request, weights.tokenizer, attempt.note)
+        prompt = weights.template.prompt(asked_in_words(request), attempt.note, attempt.lose)
         room = weights.window - len(prompt.ids)
         if room < (request.max_tokens or 1):
             answer = f" and an answer of {request.max_tokens}" if request.max_tokens else ""
@@ -215,11 +283,12 @@ class LocalProvider:
         offered = request.tools if request.tool_choice != "none" else ()
         parser = QwenText(offered, thinking=prompt.thinking, new_id=lambda: f"call_{uuid4().hex[:24]}")
         one_call = request.parallel_tool_calls is False
+        guide = None if schema is None else guide_for(schema, weights, lambda: parser.thinking)
         return Row(
             model=attempt.model,
             ids=prompt.ids,
             most=request.max_tokens or room,
-            sampler=Sampler(request, weights.model.generation_config, weights.device),
+            sampler=Sampler(request, weights.model.generation_config, weights.device, guide),
             writer=Writer(weights.tokenizer.backend_tokenizer, parser, request.stop, one_call=one_call),
             deliver=deliver,
         )

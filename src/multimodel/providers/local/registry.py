@@ -10,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from . import load
-from .engine import Engine, EngineSettings
-from .load import Weights
+from .engine import EngineSettings
+from .worker import Loaded, Worker
 
 __all__ = ["Which", "acquire", "release"]
+
+LoadedT = TypeVar("LoadedT", bound=Loaded)
+EngineT = TypeVar("EngineT", bound=Worker[Any])
 
 _EXIT = 5.0  # seconds: a thread that computes while the interpreter ends would abort the process
 
@@ -31,7 +34,7 @@ class Which(NamedTuple):
 
 @dataclass(slots=True)
 class _Shared:
-    engine: Engine
+    engine: Worker[Any]
     users: set[int] = field(default_factory=set)
 
 
@@ -40,8 +43,8 @@ class _Process:
     """What a process holds. A forked child begins with its own, and its parent's weights."""
 
     engines: dict[tuple[int, Which], _Shared] = field(default_factory=dict)
-    ending: list[Engine] = field(default_factory=list)  # released, but perhaps still freeing their weights
-    inherited: dict[Which, Weights] = field(default_factory=dict)
+    ending: list[Worker[Any]] = field(default_factory=list)  # released, but perhaps still freeing their weights
+    inherited: dict[Which, Loaded] = field(default_factory=dict)
     threads: int | None = None
     lock: Lock = field(default_factory=Lock)
 
@@ -49,21 +52,30 @@ class _Process:
 _process = _Process()
 
 
-def acquire(user: object, which: Which, settings: EngineSettings, load_weights: Callable[[], Weights]) -> Engine:
-    """Return the engine of these weights, started if need be. The settings of the first user hold."""
+def acquire(
+    user: object,
+    which: Which,
+    kind: Callable[[str, Callable[[], LoadedT], EngineSettings], EngineT],
+    settings: EngineSettings,
+    load_weights: Callable[[], LoadedT],
+) -> EngineT:
+    """Return the engine of these weights, started if need be. The settings of the first user hold.
+
+    :param kind: makes the engine; one folder is of one kind.
+    """
     process = _process
     with process.lock:
         key = (os.getpid(), which)
         shared = process.engines.get(key)
         if shared is None or not shared.engine.usable:
             inherited = process.inherited.get(which)
-            make = load_weights if inherited is None else lambda: inherited
+            make = load_weights if inherited is None else lambda: cast("LoadedT", inherited)
             threads = settings.threads or process.threads
-            engine = Engine(which.folder.name, make, replace(settings, threads=threads))
+            engine = kind(which.folder.name, make, replace(settings, threads=threads))
             shared = process.engines[key] = _Shared(engine)
             engine.start()
         shared.users.add(id(user))
-        return shared.engine
+        return cast("EngineT", shared.engine)
 
 
 def release(user: object) -> None:

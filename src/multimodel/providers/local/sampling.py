@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...types import Request
+from .constrain_tokens import Guide
 
 __all__ = ["Sampler"]
 
@@ -16,9 +17,10 @@ class Sampler:
     answers on one machine and device, alone or among other requests.
 
     :param defaults: transformers' ``GenerationConfig`` of the weights.
+    :param guide: what holds the answer to a schema, or None.
     """
 
-    def __init__(self, request: Request, defaults: Any, device: str) -> None:
+    def __init__(self, request: Request, defaults: Any, device: str, guide: Guide | None = None) -> None:
         import torch
         from transformers import (
             LogitsProcessorList,
@@ -31,6 +33,7 @@ class Sampler:
         chosen = request.temperature is not None or request.top_p is not None
         temperature = _first(request.temperature, defaults.temperature, 1.0)
         self._greedy = temperature == 0 or not (chosen or defaults.do_sample)
+        self._guide = guide
         self._processors = LogitsProcessorList()
         penalty = _first(defaults.repetition_penalty, 1.0)
         if penalty != 1:
@@ -56,6 +59,13 @@ class Sampler:
         :param logits: one row of logits, float32.
         :param ids: prompt and answer so far.
         """
+        if self._guide is None:
+            return self._pick(logits, ids)
+        token = self._pick(self._guide.hold(logits), ids)
+        self._guide.take(token)
+        return token
+
+    def _pick(self, logits: Any, ids: list[int]) -> int:
         import torch
 
         scores = logits[None]

@@ -1,0 +1,92 @@
+"""What one call can cost, before anybody knows what it does, and what it may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic_core import to_json
+
+from ..config.routes import Budget as BudgetConfig
+from ..drivers.transcript import Transcript
+from ..engine.budget import BudgetSettings, billionths
+from ..engine.settings import TargetPlan
+from ..providers.pricing import cost_at_most
+from ..types import AnyRequest, AudioPart, EmbedRequest, FilePart, ImagePart, Message, Request, Target, VideoPart
+from .targets import Planned
+
+__all__ = ["CostAtMost", "budget_settings", "tokens_at_most"]
+
+_OUTPUT = 8192
+"""Tokens that an answer may take for which neither the call nor the policy says ``max_tokens``."""
+_MESSAGE = 16
+"""Tokens with which chat templates frame a message."""
+_MEDIA = {ImagePart: 8_192, AudioPart: 32_768, VideoPart: 131_072, FilePart: 131_072}
+"""Tokens that are set aside for media; how many they are only the vendor knows."""
+
+
+class CostAtMost:
+    """The most that an attempt of one call can cost: its input in full, and an answer as long as it may be.
+
+    :param said: what the caller has seen, with which another target goes on.
+    :param amended: by target, what is said after the conversation.
+    """
+
+    __slots__ = ("_amended", "_input", "_planned", "_request", "_said")
+
+    def __init__(
+        self,
+        request: AnyRequest,
+        planned: Sequence[Planned],
+        said: Transcript | None = None,
+        amended: Mapping[Target, Sequence[Message]] | None = None,
+    ) -> None:
+        self._request = request
+        self._planned = planned
+        self._said = said
+        self._amended = {} if amended is None else amended
+        self._input: int | None = None
+
+    def __call__(self, plan: TargetPlan, *, goes_on: bool) -> float | None:
+        """Return US dollars; None when nobody knows the price."""
+        planned = next(one for one in self._planned if one.plan.target is plan.target)
+        if not planned.prices:
+            return None
+        if self._input is None:
+            self._input = tokens_at_most(self._request)
+        taken, given = self._input, 0
+        if isinstance(self._request, Request):
+            taken += len(planned.prompt.text.encode()) if planned.prompt is not None else 0
+            taken += len(self._said.text.encode()) if goes_on and self._said is not None else 0
+            taken += sum(map(_message, self._amended.get(plan.target, ())))
+            given = self._request.max_tokens or planned.params.get("max_tokens") or min(planned.max_output, _OUTPUT)
+        if plan.window is not None:
+            taken = min(taken, plan.window)
+        return cost_at_most(planned.prices, taken, given)
+
+
+def budget_settings(budget: BudgetConfig) -> BudgetSettings:
+    """Return a route's budget as the engine wants it."""
+    call, day = budget.per_call, budget.per_day
+    return BudgetSettings(
+        None if call is None else billionths(call), None if day is None else billionths(day), budget.then == "cheaper"
+    )
+
+
+def tokens_at_most(request: AnyRequest) -> int:
+    """Return more tokens than a request has: a token is at least one byte of its text."""
+    if isinstance(request, EmbedRequest):
+        return sum(len(text.encode()) + _MESSAGE for text in request.inputs)
+    tools = len(to_json([tool.model_dump() for tool in request.tools])) if request.tools else 0
+    format_ = request.response_format
+    schema = len(to_json(format_.json_schema)) if format_ is not None and format_.json_schema is not None else 0
+    return tools + schema + sum(map(_message, request.messages))
+
+
+def _message(message: Message) -> int:
+    tokens = _MESSAGE + sum(len(call.name) + len(call.arguments.encode()) + _MESSAGE for call in message.tool_calls)
+    if isinstance(message.content, str):
+        return tokens + len(message.content.encode())
+    for part in message.content:
+        text = getattr(part, "text", None)
+        tokens += len(text.encode()) if text is not None else _MEDIA.get(type(part), 0)
+    return tokens
