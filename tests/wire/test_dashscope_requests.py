@@ -182,7 +182,11 @@ def test_reasoning_is_no_medium_and_no_part_of_the_content():
 
 def test_media_on_the_text_path_are_refused():
     text = {"quirks": {"native_path": "text"}}
-    denied(r"^the vendor cannot be asked for media on the path `text` \(code capability\)$", messages=(IMAGE,), dialect=text)
+    denied(
+        r"^the vendor cannot be asked for media on the path `text` \(code capability\)$",
+        messages=(IMAGE,),
+        dialect=text,
+    )
 
 
 def test_a_file_or_a_medium_too_large_is_refused():
@@ -192,7 +196,8 @@ def test_a_file_or_a_medium_too_large_is_refused():
     for url in (start.ljust(most, "A"), "https://e.com/".ljust(most + 1, "A")):
         assert messages(Message(role="user", content=(ImagePart(url=url),)))[0]["content"] == [{"image": url}]
     with pytest.raises(
-        PolicyDeniedError, match=r"^the vendor cannot be asked for a medium of more than 10 MiB by value \(code capability\)$"
+        PolicyDeniedError,
+        match=r"^the vendor cannot be asked for a medium of more than 10 MiB by value \(code capability\)$",
     ):
         messages(Message(role="user", content=(ImagePart(url=start.ljust(most + 1, "A")),)))
 

@@ -105,7 +105,9 @@ def _add_call_commands(commands: _Commands) -> None:
     complete.add_argument("--report", action="store_true", help="tell every attempt on standard error")
     explain = commands.add("explain", "calling.explain", "tell what a call on a route would do now", json=True)
     explain.add_argument("route", metavar="ROUTE", help="a route of the policy, or one of its aliases")
-    explain.add_argument("--needs", default="", metavar="NEED,…", help="what the call needs, as in `vision,input=200000`")
+    explain.add_argument(
+        "--needs", default="", metavar="NEED,…", help="what the call needs, as in `vision,input=200000`"
+    )
 
 
 def _add_switch_commands(commands: _Commands) -> None:

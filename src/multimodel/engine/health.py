@@ -75,7 +75,7 @@ class Health:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._breakers: dict[_Name, Breaker] = {}
-        self._names: dict[str, tuple[_Name, ...]] = {}  # of a target's breakers
+        self._known: dict[str, list[tuple[_Name, Breaker]]] = {}  # the breakers of a target
         self._bulkheads: dict[str, Bulkhead] = {}
         self._not_before: dict[str, float] = {}
         self._limited: dict[str, int] = {}
@@ -107,7 +107,7 @@ class Health:
         return bulkhead.full(now, plan.at_most)
 
     def _open(self, plan: TargetPlan, now: float) -> Obstacle | None:
-        blocked = [breaker for _, breaker in self._of(plan) if breaker.blocked(now)]
+        blocked = [breaker for _, breaker in self._of(plan) if breaker.open_until is not None and breaker.blocked(now)]
         if not blocked:
             return None
         worst = max(blocked, key=lambda breaker: breaker.blocked_until)
@@ -124,7 +124,11 @@ class Health:
 
     def is_probe(self, plan: TargetPlan, now: float) -> bool:
         """Whether an attempt on ``plan`` now would be a breaker's probe."""
-        return bool(self._breakers) and any(breaker.half_open(now) for _, breaker in self._of(plan))
+        if self._breakers:
+            for _, breaker in self._of(plan):
+                if breaker.half_open(now):
+                    return True
+        return False
 
     def admit(self, plan: TargetPlan, now: float, lease_until: float) -> Permit:
         """Permit one attempt; whatever breaker of ``plan`` is half-open (or overruled) leases its probe to it."""
@@ -209,13 +213,14 @@ class Health:
             bulkhead = self._bulkheads.get(plan.key)
             if bulkhead is not None and (bulkhead.flying or bulkhead.waiting):
                 continue
-            for by_key in (self._names, self._bulkheads, self._first_content, self._last_resort, self.paths):
+            for by_key in (self._bulkheads, self._first_content, self._last_resort, self.paths):
                 by_key.pop(plan.key, None)
             for by_credential in (self._not_before, self._limited, self._buckets):
                 by_credential.pop(plan.credential, None)
             for scope in _SCOPES:
                 if scope != "endpoint":
                     self._breakers.pop(plan.scope_key(scope), None)
+        self._known.clear()
 
     def after_fork(self) -> None:
         """Forget what is under way: it is the parent's."""
@@ -272,6 +277,7 @@ class Health:
         if breaker is None:
             answers = self._first_content.get(plan.key, ())
             breaker = self._breakers[name] = Breaker(plan.breaker.window, [at for at, _ in answers])
+            self._known.clear()
         if breaker.epoch == permit.epochs.get(name, 0):
             error = copy(error)  # without its traceback, which holds the whole call
             if rule.blame == "open":
@@ -299,10 +305,11 @@ class Health:
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))
 
     def _of(self, plan: TargetPlan) -> list[tuple[_Name, Breaker]]:
-        names = self._names.get(plan.key)
-        if names is None:
-            names = self._names[plan.key] = tuple(plan.scope_key(scope) for scope in _SCOPES)
-        return [(name, self._breakers[name]) for name in names if name in self._breakers]
+        known = self._known.get(plan.key)
+        if known is None:
+            names = map(plan.scope_key, _SCOPES)
+            known = self._known[plan.key] = [(name, self._breakers[name]) for name in names if name in self._breakers]
+        return known
 
     # --- for people ---
 

@@ -176,7 +176,9 @@ class Exchange:
         if reason is None:
             raise error_for("invalid_response", "the answer ended for an unknown reason", code=given[:100])
         if reason == "content_filter" and not self._content:
-            raise error_for("content_filtered", "the vendor's moderation refused", request_id=request_id_of(self._answer))
+            raise error_for(
+                "content_filtered", "the vendor's moderation refused", request_id=request_id_of(self._answer)
+            )
         self._reason = reason
 
     def _finished(self) -> Finished:

@@ -18,7 +18,6 @@ from .speech import DIMENSIONS, reply_to, vector
 __all__ = ["House", "OpenAIWire"]
 
 
-
 class House(Protocol):
     """What a wire must know of the vendor."""
 

@@ -160,9 +160,7 @@ def _has_uploads(request: Request) -> bool:
     )
 
 
-def _options(
-    request: Request, dialect: Dialect, notes: list[str], losses: list[tuple[str, str]]
-) -> dict[str, Any]:
+def _options(request: Request, dialect: Dialect, notes: list[str], losses: list[tuple[str, str]]) -> dict[str, Any]:
     quirks = dialect.quirks
     fields = {name: value for name in ("top_p", "seed") if (value := getattr(request, name)) is not None}
     if request.temperature is not None:

@@ -65,9 +65,7 @@ class Thinking:
     on: bool | None = None
 
 
-def thinking(
-    request: Request, dialect: Dialect, *, defaults: Defaults, losses: list[tuple[str, str]]
-) -> Thinking:
+def thinking(request: Request, dialect: Dialect, *, defaults: Defaults, losses: list[tuple[str, str]]) -> Thinking:
     """Say how hard to think; add to ``losses`` what the vendor is not asked for.
 
     :raises PolicyDeniedError: when the model cannot be told so.

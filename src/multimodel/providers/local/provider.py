@@ -90,7 +90,9 @@ class LocalProvider:
             require(convert=source.gguf is not None)
             found = folders.describe(source, self._cache)
             if describe_embedding(source) is not None:
-                raise ConfigurationError(f"`{model}` turns texts into vectors", hint="use weights that are tuned to chat")
+                raise ConfigurationError(
+                    f"`{model}` turns texts into vectors", hint="use weights that are tuned to chat"
+                )
         except OSError as error:
             raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
         return found
@@ -250,9 +252,7 @@ class LocalProvider:
         engine.submit(row)
         return row
 
-    def _texts(
-        self, engine: EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]
-    ) -> Texts:
+    def _texts(self, engine: EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]) -> Texts:
         """Read the texts, on the caller's thread: what does not fit fails before it waits in the queue."""
         weights, request = engine.weights, attempt.request
         if weights is None:
