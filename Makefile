@@ -10,7 +10,7 @@ demo: $(VENV)/demo.stamp  ## the main job on real weights: a vendor fails, the a
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/dev.stamp  ## all tests, loopback only
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: lint types wheel test  ## everything that CI runs
 

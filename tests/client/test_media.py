@@ -65,7 +65,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Pictures]:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that leaves is no news
         server.daemon_threads = True
         state.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield state

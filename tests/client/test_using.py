@@ -418,7 +418,7 @@ def test_many_tenants_leave_no_more_behind_than_those_that_are_kept(vendors, mon
         gc.collect()
         client._core.tenants.tidy()
         health = client._core.health
-        for memory in (health._bulkheads, health._breakers, health._names, health._buckets, health._first_content):
+        for memory in (health._bulkheads, health._breakers, health._known, health._buckets, health._first_content):
             assert len(memory) <= 2 * 20 + 2
 
 
