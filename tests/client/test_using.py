@@ -114,6 +114,34 @@ def test_headers_of_the_policy_count_as_a_credential(vendors):
     assert reasons == ["unavailable", "unavailable"]
 
 
+def test_a_key_of_a_view_never_travels_beside_headers_of_the_policy(vendors):
+    given = policy(vendors)
+    given["providers"]["first"] |= {"headers": {"api-key": "sk-header"}}
+    with Client(given) as client:
+        view = client.using(credentials={"first": "sk-acme", "second": "sk-acme"})
+        assert [target.reason for target in view.explain("chat").targets] == ["unavailable", None]
+        view.complete("chat", "Hi")
+    assert not vendors[0].log
+
+
+def test_credentials_that_go_take_nothing_from_others_that_share_a_key(vendors, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tenants, "_KEPT", 1)
+    vendors[0].fault = faults.status(429, headers={"Retry-After": "30"})
+    with Client(policy(vendors)) as client:
+        stays = client.using(credentials={"first": "sk-acme", "second": "sk-two"})
+        stays.complete("chat", "Hi")
+        goes = client.using(credentials={"first": "sk-acme"})
+        with pytest.raises(AllTargetsFailedError):
+            goes.complete("chat", "Hi")
+        del goes
+        client.using(credentials={"first": "sk-other"})
+        gc.collect()
+        client._core.tenants.tidy()
+        asked = len(vendors[0].log)
+        stays.complete("chat", "Hi")
+        assert len(vendors[0].log) == asked  # its gate is still shut
+
+
 def test_a_provider_that_needs_no_key_is_asked_without_one(vendors, colour):
     given = policy(vendors)
     del given["providers"]["second"]["api_key"]

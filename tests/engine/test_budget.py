@@ -376,3 +376,10 @@ def test_a_child_process_goes_on_with_what_was_spent_and_not_with_what_is_set_as
     child = spendings.today((None, "chat"), DAY)
     assert (child.spent, child.reserved) == (5, 0)
     assert day.reserved == 7
+
+
+@pytest.mark.parametrize("cost", [-10.0, float("nan"), inf])
+def test_a_cost_that_is_none_books_what_was_set_aside(cost: float):
+    budget = may_spend(per_day=1.0)
+    budget.settle(budget.reserve(0.25), cost)
+    assert (budget._spending.spent, budget._spending.reserved) == (billionths(0.25), 0)

@@ -11,7 +11,18 @@ from ..drivers.transcript import Transcript
 from ..engine.budget import BudgetSettings, billionths
 from ..engine.settings import TargetPlan
 from ..providers.pricing import cost_at_most
-from ..types import AnyRequest, AudioPart, EmbedRequest, FilePart, ImagePart, Message, Request, Target, VideoPart
+from ..types import (
+    AnyRequest,
+    AudioPart,
+    EmbedRequest,
+    FilePart,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    Request,
+    Target,
+    VideoPart,
+)
 from .targets import Planned
 
 __all__ = ["CostAtMost", "budget_settings", "tokens_at_most"]
@@ -89,4 +100,6 @@ def _message(message: Message) -> int:
     for part in message.content:
         text = getattr(part, "text", None)
         tokens += len(text.encode()) if text is not None else _MEDIA.get(type(part), 0)
+        if isinstance(part, ReasoningPart):  # sealed thinking is input as well
+            tokens += len(part.signature or "") + (len(to_json(part.data)) if part.data is not None else 0)
     return tokens

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -37,7 +37,39 @@ _KEPT = 1000
 Credentials: TypeAlias = Mapping[str, str | Secret]
 """Keys by provider."""
 _Keys: TypeAlias = tuple[tuple[str, Secret], ...]
-_Leftover: TypeAlias = tuple[list[TargetPlan], list[Provider]]
+
+
+class _Uses:
+    """How many chains of views use a credential, and what is left of those that nobody uses any more.
+
+    Views may share a key: what is remembered of it is forgotten with the last of them.
+
+    :ivar over: chain members whose account is gone.
+    """
+
+    def __init__(self) -> None:
+        self.over: deque[tuple[TargetPlan, list[Provider]]] = deque()
+        self._count: Counter[str] = Counter()
+        self._plans: dict[str, dict[str, TargetPlan]] = {}
+
+    def begin(self, planned: Planned) -> None:
+        """Count a chain member, until its account is gone. The caller holds the client's lock."""
+        plan = planned.plan
+        self._count[plan.credential] += 1
+        self._plans.setdefault(plan.credential, {})[plan.key] = plan
+        end = finalize(planned.account, self.over.append, (plan, _closable(planned.account)))
+        end.atexit = False
+
+    def next_over(self) -> tuple[list[TargetPlan], list[Provider]]:
+        """Return what is to be forgotten, and what is to be closed. The caller holds the client's lock."""
+        if not self.over:  # another thread was faster
+            return [], []
+        plan, made = self.over.popleft()
+        self._count[plan.credential] -= 1
+        if self._count[plan.credential]:
+            return [], made
+        del self._count[plan.credential]
+        return list(self._plans.pop(plan.credential).values()), made
 
 
 class Tenants:
@@ -47,7 +79,7 @@ class Tenants:
         self._core = core
         self._kept: OrderedDict[_Keys, Tenant] = OrderedDict()
         self._alive: WeakSet[Tenant] = WeakSet()
-        self._leftovers: deque[_Leftover] = deque()
+        self._uses = _Uses()
         policy = core.policy
         chains = (route.chain for route in policy.routes.values())
         self._providers = {*policy.providers, *(member.provider for chain in chains for member in chain)}
@@ -58,23 +90,24 @@ class Tenants:
         :raises ConfigurationError: no provider of that name, or no usable key. The key is not in the message.
         """
         keys = tuple((name, self._key(name, credentials[name])) for name in sorted(credentials))
+        dropped = None
         with self._core.lock:
             known = self._kept.get(keys)
             if known is not None:
                 self._kept.move_to_end(keys)
-                return known
-            made = self._kept[keys] = Tenant(self._core, dict(keys), self._leftovers)
-            self._alive.add(made)
-            dropped = self._kept.popitem(last=False)[1] if len(self._kept) > _KEPT else None
+            else:
+                known = self._kept[keys] = Tenant(self._core, dict(keys), self._uses)
+                self._alive.add(known)
+                dropped = self._kept.popitem(last=False)[1] if len(self._kept) > _KEPT else None
         del dropped  # outside the lock
         self.tidy()
-        return made
+        return known
 
     def tidy(self) -> None:
         """Close and forget what is left of credentials that are gone."""
-        while self._leftovers:
-            plans, made = self._leftovers.popleft()
+        while self._uses.over:
             with self._core.lock:
+                plans, made = self._uses.next_over()
                 self._core.health.forget(plans)
                 self._core.refused_schemas.difference_update(plan.key for plan in plans)
             for provider in made:
@@ -82,7 +115,9 @@ class Tenants:
 
     def made(self) -> list[Provider]:
         """Return the adapters that were built for credentials in use."""
-        return [provider for tenant in self._alive for provider in tenant.accounts.built()]
+        with self._core.lock:
+            alive = list(self._alive)
+        return [provider for tenant in alive for provider in tenant.accounts.built()]
 
     def _key(self, name: str, key: str | Secret) -> Secret:
         if name not in self._providers:
@@ -102,41 +137,41 @@ class Tenants:
 class Tenant:
     """What one set of credentials reaches."""
 
-    def __init__(self, core: Core, keys: Mapping[str, Secret], leftovers: deque[_Leftover]) -> None:
+    def __init__(self, core: Core, keys: Mapping[str, Secret], uses: _Uses) -> None:
         self._core = core
+        self._uses = uses
         self._chains: dict[str, tuple[Planned, ...]] = {}
-        self.accounts = _Accounts(core.accounts, keys, leftovers)
+        self.accounts = _Accounts(core.accounts, keys)
 
     def chain(self, name: str) -> tuple[Planned, ...]:
         """Return a route's resolved targets."""
         known = self._chains.get(name)
         if known is None:
             planned = plan_route(self._core.policy.routes[name], self.accounts)
-            known = self._chains.setdefault(name, planned)
-            self.accounts.watch(known)
+            with self._core.lock:
+                known = self._chains.get(name)
+                if known is None:
+                    known = self._chains[name] = planned
+                    for one in filter(self.accounts.owns, known):
+                        self._uses.begin(one)
         return known
 
 
 class _Accounts(Accounts):
     """The providers of a policy with keys of a view's."""
 
-    def __init__(self, shared: Accounts, keys: Mapping[str, Secret], leftovers: deque[_Leftover]) -> None:
+    def __init__(self, shared: Accounts, keys: Mapping[str, Secret]) -> None:
         self._shared = shared
         self._keys = keys
         self._known = {}
-        self._leftovers = leftovers
 
-    def watch(self, chain: tuple[Planned, ...]) -> None:
-        """Have what belongs to the accounts of a chain closed and forgotten when nobody uses them any more."""
-        for planned in chain:
-            account = planned.account
-            if self._is_own(account):
-                end = finalize(account, self._leftovers.append, ([planned.plan], _closable(account)))
-                end.atexit = False
+    def owns(self, planned: Planned) -> bool:
+        """Whether a target is asked with a key of the view's."""
+        return self._is_own(planned.account)
 
     @override
     def built(self) -> list[Provider]:
-        return [one for account in self._known.values() if self._is_own(account) for one in _closable(account)]
+        return [one for account in list(self._known.values()) if self._is_own(account) for one in _closable(account)]
 
     def _is_own(self, account: Account) -> bool:
         return account.setup.key is not None and account is not self._shared[account.name]
@@ -150,6 +185,8 @@ class _Accounts(Accounts):
         why_not = None if shared.lacks_key else shared.why_not
         if key is None:
             why_not = f"the view has no key of `{name}`"
+        elif "headers" in shared.setup.options:
+            why_not = "the policy's `headers` for it may be a credential of the client's"
         build = partial(_build, shared, setup)
         given = shared.providers if shared.given else []
         return Account(

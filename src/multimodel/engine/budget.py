@@ -14,7 +14,7 @@ The caller keeps the lock, as for the rest of the client's memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 from typing import Protocol
 
 from .settings import TargetPlan
@@ -131,8 +131,8 @@ class Budget:
         return amount
 
     def settle(self, reserved: int, cost: float | None) -> None:
-        """Book what an attempt cost; None books all that was set aside for it."""
-        amount = reserved if cost is None else billionths(cost)
+        """Book what an attempt cost; what is no cost books all that was set aside for it."""
+        amount = reserved if cost is None or not 0.0 <= cost < inf else billionths(cost)
         self._reserved -= reserved
         self._spending.reserved -= reserved
         self._spent += amount

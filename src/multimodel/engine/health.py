@@ -208,7 +208,7 @@ class Health:
         return sum(bulkhead.flying for bulkhead in self._bulkheads.values())
 
     def forget(self, plans: Iterable[TargetPlan]) -> None:
-        """Forget targets whose credential is not used any more, but not those on which something is under way."""
+        """Forget targets whose credentials nobody uses any more, but not those on which something is under way."""
         for plan in plans:
             bulkhead = self._bulkheads.get(plan.key)
             if bulkhead is not None and (bulkhead.flying or bulkhead.waiting):
@@ -234,11 +234,9 @@ class Health:
         if seen is None:
             seen = self._first_content[plan.key] = deque(maxlen=_SAMPLES)
         seen.append((now, took))
-        for name in permit.probes:
-            breaker = self._breakers[name]
-            if permit.epochs[name] == breaker.epoch:
-                breaker.succeed(now, plan.breaker)
-                permit.epochs[name] = breaker.epoch
+        for name, breaker in self._probed(permit):
+            breaker.succeed(now, plan.breaker)
+            permit.epochs[name] = breaker.epoch
         permit.probes = ()
 
     def settle(self, permit: Permit, plan: TargetPlan, now: float, error: CallError | None, *, blame: bool) -> None:
@@ -289,11 +287,14 @@ class Health:
     def release(self, permit: Permit) -> None:
         """Give a permit back without a result, as after a cancellation."""
         permit.bulkhead.flying -= 1
-        for name in permit.probes:
-            breaker = self._breakers[name]
-            if breaker.epoch == permit.epochs[name]:
-                breaker.free()
+        for _, breaker in self._probed(permit):
+            breaker.free()
         permit.probes = ()
+
+    def _probed(self, permit: Permit) -> list[tuple[_Name, Breaker]]:
+        """The breakers whose probe an attempt is, as long as they are as they were when it began."""
+        known = [(name, self._breakers.get(name)) for name in permit.probes]
+        return [(name, one) for name, one in known if one is not None and one.epoch == permit.epochs[name]]
 
     def _shut(self, plan: TargetPlan, now: float, error: CallError) -> None:
         count = self._limited.get(plan.credential, 0) + (error.kind == "rate_limited")

@@ -255,13 +255,17 @@ class _Run:
 
     def _other_path(self, plan: TargetPlan, path: str) -> Generator[Step, Event, tuple[Flight, Ended]]:
         """Ask once more, where the vendor says that the model lives; remember it if that was right."""
-        before = self.health.paths.get(plan.key)
-        self.health.paths[plan.key] = path
-        flight, ended = yield from self._attempt(plan, "path")
-        if ended.error is not None and ended.error.path is not None:
-            self.health.paths.pop(plan.key, None)
-            if before is not None:
-                self.health.paths[plan.key] = before
+        paths = self.health.paths
+        before, right = paths.get(plan.key), False
+        paths[plan.key] = path
+        try:
+            flight, ended = yield from self._attempt(plan, "path")
+            right = ended.error is None or ended.error.path is None
+        finally:
+            if not right:
+                paths.pop(plan.key, None)
+                if before is not None:
+                    paths[plan.key] = before
         return flight, ended
 
     def _attempt(self, plan: TargetPlan, reason: AttemptReason) -> Generator[Step, Event, tuple[Flight, Ended]]:

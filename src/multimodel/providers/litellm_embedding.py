@@ -42,4 +42,4 @@ def _field(row: Any, name: str) -> Any:
 def _usage(given: Any) -> Usage | None:
     """Tokens as the vendor reports them; litellm writes zeros where it has none."""
     read = getattr(given, "prompt_tokens", None) or getattr(given, "total_tokens", None)
-    return None if not read else Usage(input_tokens=read, output_tokens=0, total_tokens=read)
+    return None if type(read) is not int or read < 1 else Usage(input_tokens=read, output_tokens=0, total_tokens=read)
