@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimodel import AllTargetsFailedError, AsyncClient, CallError, Client, Message, PolicyDeniedError, Usage
+from multimodel import (
+    AllTargetsFailedError,
+    AsyncClient,
+    CallError,
+    Client,
+    ConfigurationError,
+    Message,
+    PolicyDeniedError,
+    Usage,
+)
 from multimodel.client.cost import tokens_at_most
 from multimodel.config import check_policy, load_policy
 from multimodel.providers.catalogue import profiles
@@ -369,3 +378,56 @@ def test_the_amounts_of_a_file_have_a_currency(tmp_path: Path):
     budget = load_policy(file, environ={}, profiles=profiles({})).routes["chat"].budget
     assert budget is not None
     assert (budget.per_call, budget.per_day, budget.then) == (0.05, 20.0, "cheaper")
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [({}, 32_768), ({"max_tokens": 100, "extra": {"openai": {"max_completion_tokens": 30_000}}}, 30_000)],
+)
+def test_no_answer_is_longer_than_the_budget_reckons_with(options: dict, written: int):
+    def answer(request) -> Reply:
+        said = request.options.get("max_completion_tokens") or request.options.get("max_tokens") or written
+        tokens = min(written, said)
+        return Reply("a", usage=Usage(input_tokens=10, output_tokens=tokens, total_tokens=10 + tokens))
+
+    with FaultyVendor(answer=answer) as vendor:
+        account = {"base_url": vendor.openai_url, "api_key": "sk-test"}
+        route = {"chain": ["openai:gpt-4.1-mini"], "budget": {"per_call": "0.014 USD"}}
+        with Client({"providers": {"openai": account}, "routes": {"chat": route}}) as client:
+            try:
+                report = client.complete("chat", "x", **options).report
+            except AllTargetsFailedError as error:
+                report = error.report
+    assert report is not None
+    assert (report.cost or 0.0) <= 0.014
+
+
+def test_thinking_that_no_limit_bounds_is_set_aside():
+    with FaultyVendor() as vendor:
+        account = {"base_url": vendor.dashscope_url, "api_key": "sk-test", "region": "singapore"}
+        route = {"chain": ["dashscope:qwen-plus"], "budget": {"per_call": "0.01 USD"}}
+        with Client({"providers": {"dashscope": account}, "routes": {"chat": route}}) as client:
+            with pytest.raises(AllTargetsFailedError):
+                client.complete("chat", "x", max_tokens=100, reasoning_effort="high")
+            assert client.complete("chat", "x", max_tokens=100).text
+        assert len(vendor.log) == 1
+
+
+def test_a_shadow_beside_a_budget_is_refused():
+    route = {
+        "chain": ["openai:gpt-4.1-mini"],
+        "budget": {"per_call": "1 USD"},
+        "shadow": {"target": "openai:gpt-4.1", "share": "5%"},
+    }
+    with pytest.raises(ConfigurationError, match="not charged"):
+        Client({"routes": {"chat": route}})
+
+
+@pytest.mark.parametrize("more", [{"operator": "house"}, {"headers": {"authorization": "Bearer sk-own"}}])
+def test_a_vendors_key_in_the_environment_goes_to_nobody_else(more: dict, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    with FaultyVendor() as vendor:
+        account = {"profile": "openai", "base_url": vendor.openai_url, **more}
+        with Client({"providers": {"house": account}, "routes": {"chat": {"chain": ["house:m"]}}}) as client:
+            client.complete("chat", "x")
+        assert vendor.log[0].headers.get("authorization") == more.get("headers", {}).get("authorization")

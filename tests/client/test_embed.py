@@ -86,7 +86,7 @@ def policy(wire: str, *vendors: FaultyVendor, model: str = MODEL, **route: Any) 
     model = f"openai/{model}" if wire == "litellm" else model
     return {
         "providers": {name: account(wire, vendor) for name, vendor in zip(names, vendors, strict=True)},
-        "routes": {"vectors": {"chain": [f"{name}:{model}" for name in names], **route}},
+        "routes": {"vectors": {"chain": [{"target": f"{name}:{model}", "weights_id": "w"} for name in names], **route}},
     }
 
 
@@ -456,6 +456,15 @@ def test_a_call_may_ask_for_other_weights_by_name(first: FaultyVendor, second: F
     with Client(mixed(first, second)) as client:
         assert client.embed("vectors", "a", only=["b"]).target.provider == "b"
         assert client.embed("vectors", "a", avoid=["a"]).target.provider == "b"
+
+
+def test_a_model_of_one_name_at_two_endpoints_is_not_known_to_be_the_same(first: FaultyVendor, second: FaultyVendor):
+    first.fault = faults.status(500)
+    given = policy("openai", first, second)
+    given["routes"]["vectors"]["chain"] = [f"a:{MODEL}", f"b:{MODEL}"]
+    with Client(given) as client, pytest.raises(AllTargetsFailedError) as caught:
+        client.embed("vectors", "x")
+    assert [skip.reason for skip in caught.value.report.skipped] == ["weights"]
 
 
 def test_a_policy_can_say_that_weights_are_equal(first: FaultyVendor, second: FaultyVendor):

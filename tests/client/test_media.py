@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from multimodel import AllTargetsFailedError, AsyncClient, Client, Completion, DeadlineExceededError
@@ -89,8 +90,15 @@ def vendor() -> Iterator[FaultyVendor]:
 
 @pytest.fixture
 def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = fetching._Rules(allowed=lambda address: address in ("127.0.0.1", "::1") or is_public(address))
+    rules = fetching._Rules(
+        allowed=lambda address: address in ("127.0.0.1", "::1") or is_public(address), ports=range(65536)
+    )
     monkeypatch.setattr(fetching, "_rules", rules)
+
+
+@pytest.fixture
+def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_rules", fetching._Rules(ports=range(65536)))
 
 
 def policy_for(vendor: FaultyVendor, by_value: list[str] | None = None, **route: Any) -> dict[str, Any]:
@@ -162,6 +170,33 @@ def test_what_two_attempts_need_is_fetched_once(pictures: Pictures, vendor: Faul
 
 
 @pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_next_address_of_a_name_is_tried_when_the_first_takes_nobody(
+    colour: str, pictures: Pictures, vendor: FaultyVendor, monkeypatch: pytest.MonkeyPatch
+):
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in ("two.example", b"two.example"):
+            return real(host, port, *args, **kwargs)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("::1", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert ask(colour, policy_for(vendor), looking_at(f"http://two.example:{pictures.port}/a.png")).text
+    assert len(pictures.asked) == 1
+
+
+@pytest.mark.usefixtures("loopback")
+def test_certificates_are_read_once_for_all_media(vendor: FaultyVendor, monkeypatch: pytest.MonkeyPatch):
+    made: list[object] = []
+    real = httpx2.create_ssl_context
+    monkeypatch.setattr(httpx2, "create_ssl_context", lambda **options: made.append(1) or real(**options))
+    for _ in range(2):
+        assert "failed" in refusal("sync", policy_for(vendor), looking_at("https://127.0.0.1:9/a.png"))
+    assert len(made) <= 1
+
+
+@pytest.mark.usefixtures("loopback")
 def test_a_sound_and_a_document_by_address_reach_a_vendor_of_openais_format(pictures: Pictures, vendor: FaultyVendor):
     pictures.headers = {"content-type": "audio/wav; rate=8000"}
     policy = policy_for(vendor, ["audio", "file"])
@@ -187,7 +222,7 @@ def test_over_https_the_certificate_must_be_that_of_the_name(
     authority = Authority()
     trusted = tmp_path / "ca.pem"
     trusted.write_bytes(authority.pem)
-    monkeypatch.setattr(fetching, "_rules", fetching._Rules(lambda _address: True, trusted))
+    monkeypatch.setattr(fetching, "_rules", fetching._Rules(lambda _address: True, trusted, range(65536)))
     with serving(authority.server_context()) as pictures:
         assert ask(colour, policy_for(vendor), looking_at(f"https://localhost:{pictures.port}/a.png")).text
     with serving(authority.server_context("wrong_host")) as pictures:
@@ -206,6 +241,7 @@ def test_over_https_the_certificate_must_be_that_of_the_name(
         "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1",
         "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "::ffff:10.0.0.1", "::ffff:8.8.8.8",
         "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001:0:1::1", "no address", "",
+        "fec0::1", "3fff::1", "4000::1", "2001:1::1", "168.63.129.16", "192.88.99.1", "192.0.0.9", "192.0.0.170",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_the_whole_internets_is_refused(address: str):
@@ -217,6 +253,7 @@ def test_a_public_address_is_one(address: str):
     assert is_public(address)
 
 
+@pytest.mark.usefixtures("any_port")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
 @pytest.mark.parametrize("colour", COLOURS)
 def test_an_address_of_this_machine_is_never_connected_to(
@@ -228,6 +265,7 @@ def test_an_address_of_this_machine_is_never_connected_to(
     assert vendor.requests == 0
 
 
+@pytest.mark.usefixtures("any_port")
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_name_with_one_address_that_is_not_public_is_refused_and_looked_up_once(
     colour: str, pictures: Pictures, vendor: FaultyVendor, monkeypatch: pytest.MonkeyPatch
@@ -278,6 +316,33 @@ def test_a_body_that_does_not_tell_its_length_is_cut_off_at_the_same_size(
     monkeypatch.setattr(fetching, "MOST", len(PNG) - 1)
     pictures.length = -1
     assert "larger than" in refusal(colour, policy_for(vendor), looking_at(f"http://127.0.0.1:{pictures.port}/a.png"))
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("colour", COLOURS)
+def test_all_media_of_a_call_have_a_size_together(
+    colour: str, pictures: Pictures, vendor: FaultyVendor, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetching, "MOST_A_CALL", 2 * len(PNG))
+    url = f"http://127.0.0.1:{pictures.port}/"
+    messages = [{"role": "user", "content": [{"type": "image", "url": url + name} for name in "aab"]}]
+    assert ask(colour, policy_for(vendor), messages).text
+    messages[0]["content"] = [{"type": "image", "url": url + name} for name in "abc"]
+    assert "larger than 50 MB" in refusal(colour, policy_for(vendor), messages)
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("colour", COLOURS)
+def test_what_was_fetched_as_a_document_is_no_picture(colour: str, pictures: Pictures, vendor: FaultyVendor):
+    pictures.headers = {"content-type": "application/pdf"}
+    url = f"http://127.0.0.1:{pictures.port}/a"
+    messages = [{"role": "user", "content": [{"type": kind, "url": url} for kind in ("file", "image")]}]
+    assert "none of a part of type `image`" in refusal(colour, policy_for(vendor, ["image", "file"]), messages)
+
+
+@pytest.mark.parametrize("url", ["http://8.8.8.8:22/a", "https://8.8.8.8:8443/a", "http://[2606:4700::1]:6379/a"])
+def test_only_the_ports_of_the_web_are_connected_to(url: str, vendor: FaultyVendor):
+    assert "port" in refusal("sync", policy_for(vendor), looking_at(url))
 
 
 @pytest.mark.parametrize(

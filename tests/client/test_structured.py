@@ -591,3 +591,19 @@ def test_reading_a_long_answer_while_it_comes_costs_a_small_multiple_of_it():
     list(partials.take(Finished("stop")))
     assert read[-1] == 100_000
     assert sum(read) < 20 * 100_000
+
+
+def test_a_stream_learns_that_a_target_refuses_schemas():
+    refusal = faults.body(
+        '{"error":{"message":"response_format json_schema is not supported","type":"invalid_request_error"}}',
+        status=400,
+    )
+    with FaultyVendor(answer='{"title": "x", "severity": 5}') as vendor:
+        vendor.fault = lambda request: refusal if "json_schema" in str(request.options.get("response_format")) else None
+        house = {"profile": "openai", "base_url": vendor.openai_url, "api_key": "k", "operator": "h"}
+        with Client({"providers": {"h": house}, "routes": {"chat": {"chain": ["h:m"]}}}) as client:
+            with client.stream("chat", "x", response_model=Risk) as stream, pytest.raises(BadRequestError):
+                list(stream)
+            with client.stream("chat", "x", response_model=Risk) as stream:
+                list(stream)
+            assert stream.completion.parsed == Risk(title="x", severity=5)

@@ -6,16 +6,20 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Never
 
 import openai
 import pytest
 from pydantic import BaseModel
 
-from multimodel import AsyncClient, Client, ConfigurationError
+from multimodel import AsyncClient, Client, ConfigurationError, InvalidResponseError
 from multimodel.compat import async_openai_client, openai_client
+from multimodel.compat.serving import HTTPCall, aserve, serve
 from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
-from multimodel.types import ToolCall
+from multimodel.types import Embeddings, Report, Target, ToolCall
+from multimodel.wire.inbound import Embed
+from multimodel.wire.inbound_dashscope import DashScopeInbound
+from multimodel.wire.inbound_openai import OpenAIInbound
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 WEATHER: Any = {
@@ -405,3 +409,57 @@ def test_a_target_can_be_chosen_and_one_that_is_not_there_is_a_bad_request(qwen:
         with pytest.raises(openai.BadRequestError) as caught:
             sdk.chat.completions.create(model="chat", messages=HI, extra_body={"multimodel": {"only": ["nobody"]}})
     assert (caught.value.code, qwen.requests) == ("configuration", 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"multimodel": {"only": 5}},
+        {"multimodel": {"only": [5]}},
+        {"multimodel": {"avoid": {"house": 1}}},
+        {"tools": 5},
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_a_bad_request(qwen: FaultyVendor, client: openai.OpenAI, wrong: dict[str, Any]):
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(model="chat", messages=HI, extra_body=wrong)
+    assert qwen.requests == 0
+
+
+class Broken:
+    """A client with a defect in it."""
+
+    def __init__(self, policy: object) -> None:
+        self.policy = policy
+
+    def complete(self, *_: object, **__: object) -> Never:
+        raise KeyError("a secret")
+
+    stream = complete
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("codec", [OpenAIInbound(), DashScopeInbound()])
+def test_a_defect_is_a_500_in_the_protocols_words_and_a_log_event(
+    caplog: pytest.LogCaptureFixture, codec: Any, colour: str
+):
+    body: dict[str, Any] = {"model": "chat", "messages": HI}
+    path = "/chat/completions"
+    if isinstance(codec, DashScopeInbound):
+        path, body = "/services/aigc/text-generation/generation", {"model": "chat", "input": {"messages": HI}}
+    broken: Any = Broken(
+        Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()}).policy
+    )
+    call = HTTPCall("POST", path, {}, json.dumps(body).encode())
+    answer: Any = serve(broken, codec, call) if colour == "sync" else asyncio.run(aserve(broken, codec, call))
+    assert (answer.status, answer.headers["x-multimodel-route"]) == (500, "chat")
+    assert b"secret" not in answer.body
+    assert b"KeyError" not in answer.body
+    assert [record.message for record in caplog.records] == ["multimodel.compat"]
+    assert "secret" not in caplog.text
+
+
+def test_a_number_that_packed_vectors_have_no_room_for_is_an_error():
+    vectors = Embeddings(vectors=((1e39,),), model="m", usage=None, target=Target("fake", "m"), report=Report("e"))
+    with pytest.raises(InvalidResponseError):
+        OpenAIInbound().embeddings(Embed(route="e", inputs=("a",), packed=True), vectors, "1")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +107,13 @@ def test_nesting_has_an_end():
     assert not Grammar(True).reads(b"[" * 100 + b"]" * 100)
 
 
+def test_schemas_that_are_shared_by_many_are_begun_once():
+    shared = {f"n{level}": {"anyOf": 2 * [{"$ref": f"#/$defs/n{level + 1}"}]} for level in range(60)}
+    grammar = Grammar({"$ref": "#/$defs/n0", "$defs": shared | {"n60": {"type": "integer"}}})
+    assert grammar.reads(b"12")
+    assert not grammar.reads(b"a")
+
+
 def walked(grammar: Grammar, chance: Random) -> bytes:
     """Write a value by picking any byte that may come next; it is steered towards an end."""
     said, state = bytearray(), grammar.start
@@ -172,8 +182,8 @@ def test_the_mask_is_of_exactly_the_tokens_that_may_follow(provider: LocalProvid
     assert weights is not None
     vocabulary = Vocabulary.of(weights.tokenizer, weights.model.config.vocab_size)
     assert Vocabulary.of(weights.tokenizer, weights.model.config.vocab_size) is vocabulary
-    grammar, _ = vocabulary.masks(RISK)
-    assert vocabulary.masks(RISK)[0] is grammar
+    _, grammar = vocabulary.reading(RISK)
+    assert vocabulary.reading(RISK)[1] is grammar
 
     def follows(state: State, spelling: bytes) -> bool:
         after: State | None = state
@@ -211,6 +221,39 @@ def test_a_value_that_cannot_go_on_ends(provider: LocalProvider):
     guide = Guide(False, lambda: Vocabulary.of(weights.tokenizer, size), [1, 2], lambda: False)  # type: ignore[arg-type]
     held = guide.hold(torch.zeros(size))
     assert (held == 0).nonzero().flatten().tolist() == [1, 2]
+
+
+def test_masks_of_all_schemas_have_one_bound(provider: LocalProvider):
+    import torch
+
+    weights = provider._engines["qwen3"].weights
+    assert weights is not None
+    vocabulary = Vocabulary(weights.tokenizer, weights.model.config.vocab_size)
+    for number in range(300):
+        Guide({"const": number}, lambda: vocabulary, [1], lambda: False).hold(torch.zeros(vocabulary.size))
+    assert len(vocabulary._masks) == 256
+
+
+FORK = """
+import os
+import multimodel.providers.{module} as module
+
+with module.{lock}:
+    child = os.fork()
+    if not child:
+        os._exit(0 if module.{lock}.acquire(timeout=0) else 1)
+_, status = os.waitpid(child, 0)
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "lock"), [("local.constrain_tokens", "_one_at_a_time"), ("litellm_import", "_lock")]
+)
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(module: str, lock: str):
+    code = FORK.format(module=module, lock=lock)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=False).returncode == 0
 
 
 # --- the model ---

@@ -6,8 +6,10 @@ import asyncio
 import json
 import math
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +17,9 @@ from multimodel import AllTargetsFailedError, AsyncClient, Client, Configuration
 from multimodel.providers.base import ProviderSetup
 from multimodel.providers.local import LocalProvider
 from multimodel.providers.local import folder as folders
+from multimodel.providers.local import provider as local_provider
 from multimodel.providers.local.embedding import describe_embedding
+from multimodel.providers.local.embedding_engine import ROOM, Texts
 from multimodel.providers.profile import Fact, Profile
 
 TEXTS = ["a cat sat", "a dog", "the stock market fell by two", "a"]
@@ -112,6 +116,26 @@ def test_more_texts_than_are_computed_together_keep_their_order(client: Client):
     ]
 
 
+class Counting:
+    """Weights that only tell the shape of what is computed together."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, int]] = []
+
+    def vectors(self, rows: list[list[int]], _dimensions: int | None) -> list[tuple[float, ...]]:
+        self.shapes.append((len(rows), max(map(len, rows))))
+        return [(0.0,)] * len(rows)
+
+
+def test_long_texts_are_computed_together_only_as_far_as_there_is_room():
+    weights, lengths = Counting(), [ROOM + 1, ROOM // 2, ROOM // 2 - 1, ROOM // 4, 1, 1, 1, 1, 1]
+    texts = Texts("m", [[0] * length for length in lengths], None, lambda _: None)
+    while not texts.step(cast("Any", weights), 4):
+        pass
+    assert weights.shapes == [(1, ROOM + 1), (2, ROOM // 2), (4, ROOM // 4), (2, 1)]
+    assert sorted(number for number, _ in texts.rows) == list(range(9))
+
+
 def test_fewer_dimensions_are_the_first_ones_made_to_length_one_again(client: Client):
     whole = client.embed("last", "a dog").vectors[0]
     short = client.embed("last", "a dog", dimensions=8).vectors[0]
@@ -138,6 +162,25 @@ def test_the_event_loop_gets_the_same_vectors(client: Client):
             return (await aio.embed("mean", TEXTS)).vectors
 
     assert asyncio.run(main()) == client.embed("mean", TEXTS).vectors
+
+
+def test_texts_are_read_beside_the_event_loop(client: Client, monkeypatch: pytest.MonkeyPatch):
+    readers: list[threading.Thread] = []
+    real = local_provider.tokenized
+
+    def tokenized(*args: Any) -> list[list[int]]:
+        readers.append(threading.current_thread())
+        return real(*args)
+
+    monkeypatch.setattr(local_provider, "tokenized", tokenized)
+
+    async def main() -> None:
+        async with AsyncClient(client.policy) as aio:
+            await aio.embed("mean", TEXTS)
+
+    asyncio.run(main())
+    assert len(readers) == 1
+    assert readers[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize("name", ["mean", "qwen3-embedding"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +96,15 @@ def test_two_calls_of_one_turn_with_the_same_id_get_one_result_each():
     ids = [call.id for call in turns[1].tool_calls]
     assert len(set(ids)) == 2
     assert [turns[2].tool_call_id, turns[3].tool_call_id] == ids
+
+
+def test_calls_of_one_id_get_names_in_linear_time():
+    given = (USER, *(turn for _ in range(3000) for turn in (asks("0"), result("0"))))
+    begun = time.process_time()
+    for rule in ({}, MISTRAL):
+        turns, _ = fit(*given, tool_ids=rule)
+        assert len(tool_ids(turns)) == 3000
+    assert time.process_time() - begun < 1
 
 
 IDS = st.text(st.sampled_from("ab_9-é"), min_size=1, max_size=12)
@@ -301,6 +311,19 @@ def test_pieces_of_signed_blocks_become_whole_and_what_is_not_signed_is_left_out
     losses: list[tuple[str, str]] = []
     assert given_back(turn, Dialect(), losses, thinks=False) == {}
     assert [what for what, _ in losses] == ["reasoning"]
+
+
+@pytest.mark.parametrize(("field", "form"), [("blocks", "thinking"), ("details", "text")])
+def test_thinking_in_many_pieces_is_put_together_in_linear_time(field: str, form: str):
+    sealed = Sealed()
+    piece: dict[str, Any] = {form: "x" * 1000, "index": 0, "type": "reasoning.text"}
+    begun = time.process_time()
+    for _ in range(6000):
+        sealed.take(**{field: [piece]})
+    sealed.take(**{field: [{form: ".", "index": 0, "type": "reasoning.text", "signature": "s"}]})
+    (part,) = sealed.parts()
+    assert time.process_time() - begun < 0.5
+    assert (part.text, sealed.parts()) == ("x" * 6_000_000 + ".", (part,))
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(), st.dictionaries(st.text(max_size=9), st.integers(), max_size=3))))

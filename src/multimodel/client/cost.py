@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from pydantic_core import to_json
@@ -25,10 +26,14 @@ from ..types import (
 )
 from .targets import Planned
 
-__all__ = ["CostAtMost", "budget_settings", "tokens_at_most"]
+__all__ = ["CostAtMost", "budget_settings", "held_to", "tokens_at_most"]
 
 _OUTPUT = 8192
-"""Tokens that an answer may take for which neither the call nor the policy says ``max_tokens``."""
+"""Tokens that an answer may take where neither the call nor the policy says ``max_tokens``, and a budget is kept."""
+_LIMITS = ("max_tokens", "max_completion_tokens", "thinking_budget")
+"""Vendor options by which a call may ask for more."""
+_THOUGHT = 32_768
+"""Tokens that are set aside for thinking which no limit of the call bounds, where the catalogue knows no limit."""
 _MESSAGE = 16
 """Tokens with which chat templates frame a message."""
 _MEDIA = {ImagePart: 8_192, AudioPart: 32_768, VideoPart: 131_072, FilePart: 131_072}
@@ -69,10 +74,42 @@ class CostAtMost:
             taken += len(planned.prompt.text.encode()) if planned.prompt is not None else 0
             taken += len(self._said.text.encode()) if goes_on and self._said is not None else 0
             taken += sum(map(_message, self._amended.get(plan.target, ())))
-            given = self._request.max_tokens or planned.params.get("max_tokens") or min(planned.max_output, _OUTPUT)
+            given = _answer(self._request, planned)
         if plan.window is not None:
             taken = min(taken, plan.window)
         return cost_at_most(planned.prices, taken, given)
+
+
+def held_to(request: Request, planned: Planned) -> int | None:
+    """Return the limit that a budget puts on the answer's tokens; None where the call, or the policy, has one."""
+    if request.max_tokens is not None or any(_limits(request, planned)):
+        return None
+    return min(planned.max_output, _OUTPUT)
+
+
+def _answer(request: Request, planned: Planned) -> int:
+    """Tokens of the answer, thinking included, at most."""
+    own: int | None = request.max_tokens or planned.params.get("max_tokens")
+    limits = _limits(request, planned)
+    most = max([own or 0, *limits]) or min(planned.max_output, _OUTPUT)
+    profile = planned.account.profile
+    facts = profile.facts(planned.plan.target.model)
+    effort = request.reasoning_effort or planned.params.get("reasoning_effort")
+    thinks = effort not in (None, "none") or (facts is not None and facts.thinking == "always")
+    quirks = {**profile.quirks, **(facts.quirks if facts is not None else {})}
+    if thinks and quirks.get("reasoning") == "enable_thinking" and "max_tokens_field" not in quirks:
+        most += planned.max_output if planned.max_output < sys.maxsize else _THOUGHT  # `max_tokens` leaves it free
+    return most
+
+
+def _limits(request: Request, planned: Planned) -> list[int]:
+    """What the vendor's own options say about the answer's length."""
+    said: list[int] = []
+    for extra in (request.extra, planned.params.get("extra") or {}):
+        for vendor in (planned.plan.target.provider, planned.account.profile.name):
+            given = [extra.get(vendor, {}).get(name) for name in _LIMITS]
+            said += [limit for limit in given if type(limit) is int and limit > 0]
+    return said
 
 
 def budget_settings(budget: BudgetConfig) -> BudgetSettings:

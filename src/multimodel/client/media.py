@@ -24,7 +24,7 @@ class Media:
     """What one call has fetched."""
 
     def __init__(self) -> None:
-        self._fetched: dict[str, Medium] = {}
+        self._fetched: dict[tuple[str, str], Medium] = {}  # by type and address
 
     def wanted(self, request: Request, planned: Planned) -> list[MediaPart]:
         """Return what must be fetched before ``planned`` can be asked."""
@@ -35,8 +35,8 @@ class Media:
         from ..providers.fetch import fetch
 
         for part in parts:
-            if part.url is not None and part.url not in self._fetched:
-                self._fetched[part.url] = fetch(part, attempt)
+            if part.url is not None and (part.type, part.url) not in self._fetched:
+                self._fetched[part.type, part.url] = fetch(part, attempt, self._size())
         events = stream(replace(attempt, request=self._filled(attempt.request, parts)))
         try:
             yield from events
@@ -50,8 +50,8 @@ class Media:
         from ..providers.fetch import afetch
 
         for part in parts:
-            if part.url is not None and part.url not in self._fetched:
-                self._fetched[part.url] = await afetch(part, attempt)
+            if part.url is not None and (part.type, part.url) not in self._fetched:
+                self._fetched[part.type, part.url] = await afetch(part, attempt, self._size())
         events = stream(replace(attempt, request=self._filled(attempt.request, parts)))
         try:
             async for event in events:
@@ -59,13 +59,16 @@ class Media:
         finally:
             await aclose(events)
 
+    def _size(self) -> int:
+        return sum(len(medium.data) for medium in self._fetched.values())
+
     def _filled(self, request: Request, parts: list[MediaPart]) -> Request:
         wanted = {id(part) for part in parts}
 
         def filled(part: Part) -> Part:
             if id(part) not in wanted or not isinstance(part, MediaPart) or part.url is None:
                 return part
-            medium = self._fetched[part.url]
+            medium = self._fetched[part.type, part.url]
             return part.model_copy(update={"url": None, "data": medium.data, "media_type": medium.media_type})
 
         def with_bytes(message: Message) -> Message:

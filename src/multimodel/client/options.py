@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
@@ -73,7 +74,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     """Return the options of the request, and the choices of the call.
 
     :raises TypeError: an option that does not exist.
-    :raises BadRequestError: a deadline that is no positive number of seconds.
+    :raises BadRequestError: a choice of the wrong kind, or a deadline that is no positive number of seconds.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
@@ -86,6 +87,9 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     for name in ("only", "avoid"):
         if isinstance(chosen.get(name), str):
             chosen[name] = (chosen[name],)
+        words = chosen.get(name, ())
+        if not isinstance(words, Sequence | AbstractSet) or not all(isinstance(word, str) for word in words):
+            raise BadRequestError(f"`{name}` must be a list of strings", hint="nothing was sent")
     metadata = chosen.get("metadata", {})
     if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
         raise BadRequestError("`metadata` must be a mapping with names as keys", hint="nothing was sent")

@@ -17,6 +17,7 @@ from ..providers.derive import async_stream, blocking_stream
 from ..providers.pricing import priced
 from ..types import AnswerEvent, Attempt, Message, ReasoningDelta, Request, Target, TextDelta, Usage
 from ..wire.schemas import fitted
+from .cost import held_to
 from .history import VendorOf, own_thinking
 from .media import Media
 from .prompts import prompted
@@ -113,6 +114,9 @@ class Port(Reach):
     ) -> Attempt:
         target = planned.plan.target
         request = with_defaults(self._request, planned.params)
+        if self._call.budget is not None and (most := held_to(request, planned)) is not None:
+            request = request.model_copy(update={"max_tokens": most})
+            self._call.note(f"{target}: the answer was held to {most} tokens, with which the budget reckons")
         if planned.prompt is not None:
             request = prompted(request, planned.prompt.text)
             self._call.note(f"{target}: system text of `{planned.prompt_of}`, `{planned.prompt.file.name}`")

@@ -133,6 +133,8 @@ class Running:
             raise RuntimeError("the call has not ended")
         log_report(end.report, self._metadata)
         if end.error is not None:
+            if self.call.stream:
+                self.judge.learn(end.error)
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
             raise end.error

@@ -179,7 +179,9 @@ class AsyncStream(_Answer[ParsedT]):
     async def aclose(self) -> None:
         """Give the answer up; the connection is closed at once."""
         self._running.given_up = True
-        await self._events.aclose()
+        events = vars(self).get("_events")  # a stream that was dropped has none any more
+        if events is not None:
+            await events.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -62,7 +62,9 @@ class Expected:
         if tool is None:
             return f"there is no tool `{call.name[:64]}`" if self._tools and not self._others else None
         try:
-            _check_of(tool)(call.arguments or "{}")
+            text = call.arguments or "{}"
+            from_json(text, allow_inf_nan=False)
+            _check_of(tool)(text)
         except MisfitError as misfit:
             return f"the arguments of `{call.name}`: {misfit.detail}"
         except ValueError:
@@ -172,6 +174,10 @@ class Judge:
             ends.report = self._call.report(ends.kind, now)
             driver.end = End(ends.report, None, ends)
         return plans
+
+    def learn(self, error: CallError) -> None:
+        """Remember a target that refused the schema itself: the next request puts it in words."""
+        self._after_refusal(error)
 
     def _misfit(self, finished: Finished, said: Transcript) -> CallError | None:
         """Judge a whole answer; keep its value, or return what is wrong with it."""

@@ -268,7 +268,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         at_most=route.concurrency if member.concurrency is None else member.concurrency,
     )
     prices = list_prices(profile, member.model, account.region, account.operator)
-    weights = member.weights_id or (facts.weights_id if facts else None) or f"{profile.name}:{member.model}"
+    weights = member.weights_id or (facts.weights_id if facts else None) or _weights(profile, member.model, base)
     target = plan.target
     prompt_of, prompt = route.prompt_for(str(target), target.provider, target.author, target.operator) or ("", None)
     max_output = facts.max_output if facts is not None and facts.max_output is not None else sys.maxsize
@@ -286,6 +286,11 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         fetch_media=route.fetch_media,
         known=_known(facts),
     )
+
+
+def _weights(profile: Profile, model: str, base: str) -> str:
+    """What tells weights apart of which nothing is known: two endpoints may mean different ones by the same name."""
+    return f"{profile.name if profile.facts(model) is not None else base}:{model}"
 
 
 def _given(params: Params) -> dict[str, Any]:

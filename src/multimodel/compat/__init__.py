@@ -11,8 +11,10 @@ and the policy, nothing is patched, and the SDKs are needed by who uses them onl
 - A stream that breaks after its first content ends with an error event. These protocols cannot say that an answer
   begins anew, so ``mid_stream: restart`` is taken as ``error``; ``mid_stream: continue`` works.
 - Closing a stream closes the call.
-- A request is refused where it asks for what a route cannot promise; nothing is dropped in silence. Which parameters
-  are understood and which say nothing stands in :mod:`multimodel.wire.inbound_openai` and ``inbound_dashscope``.
+- A request is refused where it asks for what a route cannot promise; what a target did not get stands in the header
+  ``x-multimodel-losses``. Which parameters are understood and which say nothing stands in
+  :mod:`multimodel.wire.inbound_openai` and ``inbound_dashscope``.
+- The ``dashscope`` SDK uploads ``file://`` parts to Alibaba by itself, before any session is asked: hand in data URLs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
@@ -11,7 +12,8 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from ..config import Route
-from ..errors import CallError, ConfigurationError, DeadlineExceededError, ModelNotFoundError
+from ..errors import CallError, ConfigurationError, DeadlineExceededError, ModelNotFoundError, ServerError
+from ..observe import emit
 from ..types import Completion, Report, StreamEvent, Target
 from ..wire.inbound import Chat, Embed, InboundCodec, Models, RefusedError, Writer
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "AsyncBody", "Body", "HTTPCall", "aserve", "serve"]
 
 _OK = 200
+_LONGEST = 2000  # characters of a header
 _JSON = "application/json"
 _EVENTS = "text/event-stream; charset=utf-8"
 _OPTIONS = (
@@ -94,6 +97,8 @@ def serve(client: Client, codec: InboundCodec, call: HTTPCall) -> Answer[Body]:
                 return desk.models(asked)
     except (CallError, ConfigurationError) as error:
         return desk.failed(error)
+    except Exception as bug:  # noqa: BLE001  # a drop-in client has no words for it
+        return desk.broken(bug)
 
 
 async def aserve(client: AsyncClient, codec: InboundCodec, call: HTTPCall) -> Answer[AsyncBody]:
@@ -120,6 +125,8 @@ async def aserve(client: AsyncClient, codec: InboundCodec, call: HTTPCall) -> An
                 return desk.models(asked)
     except (CallError, ConfigurationError) as error:
         return desk.failed(error)
+    except Exception as bug:  # noqa: BLE001  # a drop-in client has no words for it
+        return desk.broken(bug)
 
 
 class Body:
@@ -255,6 +262,11 @@ class _Desk:
             headers["x-multimodel-target"] = _ascii(error.target)
         return Answer(status, headers, body, self._is_out_of_time(error))
 
+    def broken(self, bug: Exception) -> Answer[Never]:
+        """Return an error that says nothing of a defect; its kind is logged."""
+        emit(logging.ERROR, "multimodel.compat", route=self._route, outcome=type(bug).__name__)
+        return self.failed(ServerError("the request could not be answered", hint="see the log"))
+
     def _is_out_of_time(self, error: CallError) -> bool:
         """Whether the caller's own limit was the shorter one."""
         route, own = self._settings, self._call.timeout
@@ -279,6 +291,9 @@ class _Desk:
             headers["x-multimodel-route"] = _ascii(self._route)
         if report is not None:
             headers["x-multimodel-attempts"] = str(len(report.attempts) + under_way)
+            if report.losses:
+                lost = dict.fromkeys(f"{loss.what}@{loss.target}" for loss in report.losses)
+                headers["x-multimodel-losses"] = _ascii(" ".join(lost))[:_LONGEST]
         if target is not None:
             headers["x-multimodel-target"] = _ascii(str(target))
         return headers

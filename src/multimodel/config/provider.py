@@ -209,9 +209,14 @@ def place_of(config: ProviderConfig, profile: Profile) -> Place:
 def key_of(config: ProviderConfig, profile: Profile, environ: Mapping[str, str]) -> Secret | None:
     """Return the key: the policy's own, or what the first of the profile's variables that is set holds.
 
+    A vendor's variable is not for an endpoint of somebody else's, nor beside an ``authorization`` of the policy's.
+
     :raises MistakeError: when the variable holds no usable key.
     """
     if config.api_key is not None:
         return config.api_key
+    other = config.operator is not None and config.operator != profile.operator
+    if other or any(name.lower() == "authorization" for name in config.headers or {}):
+        return None
     held = next((environ[name] for name in profile.key if environ.get(name)), None)
     return None if held is None else Secret(held)

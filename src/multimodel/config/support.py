@@ -15,6 +15,25 @@ _WITHOUT_EFFECT: dict[str, tuple[object, ...]] = {
 
 def unsupported_settings(policy: Policy) -> list[Problem]:
     """Name every setting that would be silently without effect. Loading a policy that has one fails."""
+    return [*_without_effect(policy), *_unbudgeted(policy)]
+
+
+def _unbudgeted(policy: Policy) -> list[Problem]:
+    """A shadow spends what no budget counts."""
+    return [
+        policy.origin.problem(
+            "error",
+            ("routes", name, "shadow"),
+            "a `shadow` is not charged to the route's `budget`",
+            "remove one of the two",
+            at_key=True,
+        )
+        for name, route in policy.routes.items()
+        if route.shadow is not None and route.budget is not None
+    ]
+
+
+def _without_effect(policy: Policy) -> list[Problem]:
     return [
         policy.origin.problem(
             "error",

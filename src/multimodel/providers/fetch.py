@@ -1,19 +1,19 @@
 """Media by address, fetched for vendors that take bytes only.
 
 1. A name is looked up once; where one of its addresses is not public, nothing is fetched: private, loopback, link-local,
-   multicast and reserved ones, and IPv6 that carries an IPv4 address. The connection goes to the address that was
-   looked at, with the name of the host for TLS.
+   multicast and reserved ones, and IPv6 that carries an IPv4 address. The connection goes to an address that was
+   looked at, at port 80 or 443, with the name of the host for TLS.
 2. No redirect is followed, no proxy and no cookie is used, nothing is sent but the request itself.
-3. At most 20 MB, of a content type that fits the kind of the part.
+3. At most 20 MB, and 50 MB a call, of a content type that fits the kind of the part.
 4. It takes no longer than the attempt has for its first content; what it takes is taken from the vendor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["Medium", "afetch", "fetch", "is_public"]
 
 MOST = 20_000_000
+MOST_A_CALL = 50_000_000
 _OK = 200
 _REDIRECTS = range(300, 400)
-_CARRIES_IPV4 = tuple(
-    map(IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+_IN_USE = IPv6Network("2000::/3")
+"""All of IPv6 that is given out to the internet (RFC 4291); addresses that carry IPv4 lie outside, but for two kinds."""
+_NOT_PUBLIC: tuple[IPv4Network | IPv6Network, ...] = (
+    *map(IPv4Network, ("168.63.129.16/32", "192.88.99.0/24", "192.0.0.0/24")),  # Azure's host, 6to4 relays, protocols
+    *map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),  # protocols, examples, 6to4, examples
 )
 _UNTYPED = "application/octet-stream"
 
@@ -57,29 +61,33 @@ def is_public(address: str) -> bool:
         found: IPv4Address | IPv6Address = ip_address(address)
     except ValueError:  # an IPv6 address with a zone is of this machine's own link
         return False
-    if isinstance(found, IPv6Address) and (found.scope_id or any(found in network for network in _CARRIES_IPV4)):
+    if isinstance(found, IPv6Address) and (found.scope_id or found not in _IN_USE):
+        return False
+    if any(found in network for network in _NOT_PUBLIC):
         return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What is trusted: all that is public, with the system's certificates."""
+    """What is trusted: all that is public, at the ports of the web, with the system's certificates."""
 
     allowed: Callable[[str], bool] = is_public
     ca_file: Path | None = None
+    ports: Container[int] = (80, 443)
 
 
 _rules = _Rules()
 
 
-def fetch(part: MediaPart, attempt: Attempt) -> Medium:
+def fetch(part: MediaPart, attempt: Attempt, fetched: int) -> Medium:
     """Fetch on the caller's thread.
 
+    :param fetched: bytes that the call has fetched already.
     :raises PolicyDeniedError: it cannot, or must not, be had.
     :raises DeadlineExceededError: the call's time is over.
     """
-    request, taking = _request(part, attempt)
+    request, taking = _request(part, attempt, fetched)
     with _failures(attempt), blocking_pool(str(part.url), None, _rules.ca_file, _checked) as pool:
         response = pool.handle_request(request)
         try:
@@ -91,9 +99,9 @@ def fetch(part: MediaPart, attempt: Attempt) -> Medium:
     return taking.medium()
 
 
-async def afetch(part: MediaPart, attempt: Attempt) -> Medium:
+async def afetch(part: MediaPart, attempt: Attempt, fetched: int) -> Medium:
     """Fetch on the running event loop; the twin of :func:`fetch`."""
-    request, taking = _request(part, attempt)
+    request, taking = _request(part, attempt, fetched)
     with _failures(attempt):
         async with async_pool(str(part.url), None, _rules.ca_file, _checked) as pool:
             response = await pool.handle_async_request(request)
@@ -109,8 +117,9 @@ async def afetch(part: MediaPart, attempt: Attempt) -> Medium:
 class _Taking:
     """One answer as it comes."""
 
-    def __init__(self, part: MediaPart) -> None:
+    def __init__(self, part: MediaPart, fetched: int) -> None:
         self._part = part
+        self._fetched = fetched
         self._data = bytearray()
         self._type = ""
 
@@ -125,18 +134,23 @@ class _Taking:
             raise _denied("it comes in an encoding that was not asked for")
         self._type = self._fitting(headers.get(b"content-type", "").partition(";")[0].strip().lower())
         length = headers.get(b"content-length", "")
-        if length.isdecimal() and int(length) > MOST:
-            raise _denied("it is larger than 20 MB")
+        if length.isdecimal():
+            self._limit(int(length))
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self._data += chunk
-        if len(self._data) > MOST:
-            raise _denied("it is larger than 20 MB")
+        self._limit(len(self._data))
 
     def medium(self) -> Medium:
         """Return the whole."""
         return Medium(bytes(self._data), self._type)
+
+    def _limit(self, size: int) -> None:
+        if size > MOST:
+            raise _denied("it is larger than 20 MB")
+        if self._fetched + size > MOST_A_CALL:
+            raise _denied("the media of the call are together larger than 50 MB")
 
     def _fitting(self, stated: str) -> str:
         kind, declared = self._part.type, self._part.media_type
@@ -152,7 +166,7 @@ class _Taking:
         return stated
 
 
-def _request(part: MediaPart, attempt: Attempt) -> tuple[httpcore2.Request, _Taking]:
+def _request(part: MediaPart, attempt: Attempt, fetched: int) -> tuple[httpcore2.Request, _Taking]:
     address = part.url or ""
     try:
         url = httpcore2.URL(address)
@@ -165,6 +179,8 @@ def _request(part: MediaPart, attempt: Attempt) -> tuple[httpcore2.Request, _Tak
         or "@" in address.partition("://")[2].split("/")[0]
     ):
         raise _denied("its address is not one that can be fetched: http or https, without a name and a password")
+    if url.port is not None and url.port not in _rules.ports:
+        raise _denied("its port is neither 80 nor 443")
     limits = attempt.limits
     WIRE.set(Wire(attempt.now, limits, stream=attempt.stream, given_up=attempt.given_up))
     port = b"" if url.port is None else b":%d" % url.port
@@ -172,7 +188,7 @@ def _request(part: MediaPart, attempt: Attempt) -> tuple[httpcore2.Request, _Tak
     headers = {b"host": host + port, b"user-agent": b"multimodel", b"accept": b"*/*", b"accept-encoding": b"identity"}
     timeout = {"connect": limits.connect, "pool": limits.connect, "read": None, "write": None}
     request = httpcore2.Request("GET", url, headers=list(headers.items()), extensions={"timeout": timeout})
-    return request, _Taking(part)
+    return request, _Taking(part, fetched)
 
 
 def _checked(addresses: Sequence[str]) -> Sequence[str]:

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -292,10 +293,18 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         wire = WIRE.get()
         wire.begin_to_connect()
+        addresses: Sequence[str] = [host]  # tries all addresses of a name by itself
         if self._check is not None:
-            host = self._check(await _looked_up(host, port, wire.left_to_connect()))[0]
-        left = wire.left_to_connect()
-        return _AsyncStream(await self._inner.connect_tcp(host, port, left, local_address, socket_options), wire)
+            addresses = self._check(await _looked_up(host, port, wire.left_to_connect()))
+        failed: Exception = httpcore2.ConnectError("the name has no address")
+        for address in addresses:
+            try:
+                left = wire.left_to_connect()
+                inner = await self._inner.connect_tcp(address, port, left, local_address, socket_options)
+                return _AsyncStream(inner, wire)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failed = error
+        raise failed
 
 
 async def _looked_up(host: str, port: int, left: float) -> list[str]:
@@ -319,18 +328,30 @@ def _settings(base_url: str, ca_file: Path | None) -> dict[str, Any]:
         "keepalive_expiry": _KEEPALIVE,
     }
     if base_url.startswith("https:"):
-        from httpx2 import create_ssl_context
-
-        context = settings["ssl_context"] = create_ssl_context(trust_env=False)
-        if ca_file is not None:
-            try:
-                context.load_verify_locations(ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise ConfigurationError(
-                    f"`ca_file` {ca_file}: {error.strerror or 'it holds no certificate'}",
-                    hint="name a file with certificates in PEM",
-                ) from error
+        settings["ssl_context"] = _usual_context() if ca_file is None else _context_with(ca_file)
     return settings
+
+
+@cache
+def _usual_context() -> ssl.SSLContext:
+    """Trust the system's certificates. To read them takes tens of milliseconds, so it happens once a process."""
+    from httpx2 import create_ssl_context
+
+    return create_ssl_context(trust_env=False)
+
+
+def _context_with(ca_file: Path) -> ssl.SSLContext:
+    from httpx2 import create_ssl_context
+
+    context = create_ssl_context(trust_env=False)
+    try:
+        context.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"`ca_file` {ca_file}: {error.strerror or 'it holds no certificate'}",
+            hint="name a file with certificates in PEM",
+        ) from error
+    return context
 
 
 def blocking_pool(

@@ -72,12 +72,19 @@ def _load() -> Any:
     litellm.num_retries = 0
     litellm.model_fallbacks = None
     bind_clients()
-    os.register_at_fork(after_in_child=_leave_parents_connections)
     _ready = litellm
     return litellm
 
 
-def _leave_parents_connections() -> None:
-    cache = _ready.in_memory_llm_clients_cache
-    _inherited.append(cache)
-    _ready.in_memory_llm_clients_cache = type(cache)()
+def _after_fork() -> None:
+    """Wait for no thread of the parent, and leave its connections alone."""
+    global _lock  # noqa: PLW0603  # a thread that the child has not may have held it
+    _lock = threading.Lock()
+    if _ready is not None:
+        cache = _ready.in_memory_llm_clients_cache
+        _inherited.append(cache)
+        _ready.in_memory_llm_clients_cache = type(cache)()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, field_validator, model_validator
@@ -45,17 +45,22 @@ class Tool(Frozen):
 
     @classmethod
     def from_callable(cls, function: Callable[..., Any]) -> Tool:
-        """Read name, docstring and annotations of ``function``; it is never called."""
+        """Read name, docstring and annotations of ``function``; it is never called.
+
+        :raises ValueError: its arguments cannot be said as a JSON Schema.
+        """
         import inspect
 
-        from pydantic import TypeAdapter
+        from pydantic import PydanticUserError, TypeAdapter
 
-        adapter: TypeAdapter[Any] = TypeAdapter(function)  # type: ignore[arg-type]  # pydantic takes callables
-        schema = adapter.json_schema()
+        name = getattr(function, "__name__", "tool")
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(function)  # type: ignore[arg-type]  # pydantic takes callables
+            schema = adapter.json_schema()
+        except (PydanticUserError, ValueError, TypeError):
+            raise ValueError(f"the arguments of `{name}` cannot be said as a JSON Schema") from None
         schema.pop("title", None)
-        return cls(
-            name=getattr(function, "__name__", "tool"), description=inspect.getdoc(function) or "", parameters=schema
-        )
+        return cls(name=name, description=inspect.getdoc(function) or "", parameters=schema)
 
 
 ToolInput: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
@@ -72,6 +77,9 @@ ToolChoice: TypeAlias = "Literal['auto', 'none', 'required'] | NamedTool"
 
 class ResponseFormat(Frozen):
     """``json_object``, or ``json_schema`` with a schema.
+
+    Answers are checked against the schema. A ``pattern`` that backtracks and ``uniqueItems`` take long for some
+    answers; that risk is the caller's.
 
     :ivar strict: whether the vendor shall enforce the schema, which it may have to be rewritten for; ``auto`` where
         it can.
@@ -148,9 +156,10 @@ class Request(Frozen):
     @field_validator("tools", mode="before")
     @classmethod
     def _tools(cls, value: Any) -> Any:
-        if callable(value) or isinstance(value, Mapping | Tool):
+        value = value or ()
+        if callable(value) or isinstance(value, Mapping | Tool) or not isinstance(value, Iterable):
             raise ValueError("give a list of tools")  # noqa: TRY004  # pydantic reports ValueError
-        return tuple(Tool.from_callable(tool) if callable(tool) else tool for tool in value or ())
+        return tuple(Tool.from_callable(tool) if callable(tool) else tool for tool in value)
 
     @field_validator("tool_choice", mode="before")
     @classmethod

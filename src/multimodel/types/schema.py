@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Generic
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -20,7 +21,8 @@ __all__ = ["MisfitError", "Shape", "arguments_of", "json_text", "partial_json"]
 
 _SHOWN = 5
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
-_FENCE = re.compile(r"^[ \t]*```[A-Za-z]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_TOLD = 200
+_OPENING = re.compile(r"[ \t]*```[A-Za-z]*[ \t]*")
 _SPACE = "\ufeff \t\r\n"
 _WRAP = "value"
 
@@ -69,6 +71,8 @@ class Shape(Generic[ParsedT]):
     @classmethod
     def from_schema(cls, name: str, schema: dict[str, Any]) -> Shape[JsonValue]:
         """Take a JSON Schema. Answers are checked by ``jsonschema`` if that is installed.
+
+        A ``pattern`` that backtracks and ``uniqueItems`` take long for some answers; that risk is the caller's.
 
         :raises ValueError: when it is no JSON Schema.
         """
@@ -123,7 +127,7 @@ def json_text(text: str) -> str:
         raise MisfitError("the answer is empty")
     if _is_json(whole):
         return whole
-    fenced: list[str] = [block.strip(_SPACE) for block in _FENCE.findall(whole)]
+    fenced = [block.strip(_SPACE) for block in islice(_fenced(whole), 2)]
     if len(fenced) == 1 and _is_json(fenced[0]):
         return fenced[0]
     if not fenced:
@@ -154,6 +158,19 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Yield what stands in each code fence. Each line is looked at once: models write fences without number."""
+    block: list[str] | None = None
+    for line in text.split("\n"):
+        if block is None:
+            block = [] if _OPENING.fullmatch(line) else None
+        elif line.strip(" \t") == "```":
+            yield "\n".join(block)
+            block = None
+        else:
+            block.append(line)
 
 
 def _end_of_object(text: str, start: int) -> int | None:
@@ -201,9 +218,13 @@ def _validated(validate: Callable[[str], Any], text: str) -> Any:
         return validate(text)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        lines = [f"`{'.'.join(map(str, one['loc'])) or 'the whole'}`: {one['msg']}" for one in found[:_SHOWN]]
+        lines = [f"`{_place(one['loc'])}`: {one['msg'][:_TOLD]}" for one in found[:_SHOWN]]
         kinds = ", ".join(sorted({one["type"] for one in found})[:_SHOWN])
         raise MisfitError(f"the answer does not fit the schema: {kinds}", "; ".join(lines)) from None
+
+
+def _place(path: Iterable[str | int]) -> str:
+    return ".".join(map(str, path))[:_TOLD] or "the whole"
 
 
 # --- schemas ---
@@ -217,25 +238,27 @@ def _checked_by(schema: bytes) -> tuple[Callable[[str], JsonValue], str | None]:
         from referencing.exceptions import Unresolvable
     except ImportError:
         return from_json, "`jsonschema` is not installed, so the answer was not checked against the schema"
-    asked = from_json(schema)
-    kind = validators.validator_for(asked, default=validators.validator_for({"$schema": _DRAFT}))
     try:
+        asked = from_json(schema)
+        kind = validators.validator_for(asked, default=validators.validator_for({"$schema": _DRAFT}))
         kind.check_schema(asked)
+        validator = kind(asked, registry=Registry())  # which fetches nothing
     except exceptions.SchemaError as error:
-        raise ValueError(f"it is no JSON Schema: {error.message[:200]}") from None
-    validator = kind(asked, registry=Registry())  # which fetches nothing
+        raise ValueError(f"it is no JSON Schema: {error.message[:_TOLD]}") from None
+    except Exception as error:  # whatever a library makes of what it did not expect
+        raise ValueError(f"it is no JSON Schema: {str(error)[:_TOLD]}") from error
 
     def check(text: str) -> JsonValue:
         value: JsonValue = from_json(text)
         try:
-            problems = list(validator.iter_errors(value))
+            problems = list(islice(validator.iter_errors(value), _SHOWN))  # each quotes its part of the answer whole
         except Unresolvable as error:
-            raise MisfitError(f"a reference of the schema leads nowhere: {error.ref[:200]}") from None
+            raise MisfitError(f"a reference of the schema leads nowhere: {error.ref[:_TOLD]}") from None
+        except (RecursionError, ArithmeticError, re.error) as error:
+            raise MisfitError(f"the answer cannot be checked against the schema: {type(error).__name__}") from None
         if problems:
-            lines = [
-                f"`{'.'.join(map(str, one.path)) or 'the whole'}`: {one.message[:200]}" for one in problems[:_SHOWN]
-            ]
-            words = ", ".join(sorted({str(one.validator) for one in problems})[:_SHOWN])
+            lines = [f"`{_place(one.path)}`: {one.message[:_TOLD]}" for one in problems]
+            words = ", ".join(sorted({str(one.validator) for one in problems}))
             raise MisfitError(f"the answer does not fit the schema: {words}", "; ".join(lines))
         return value
 

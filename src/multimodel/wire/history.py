@@ -85,11 +85,12 @@ def _with_ids(messages: tuple[Message, ...], rule: Mapping[str, Any]) -> tuple[M
     if not given or (len(set(given)) == len(given) and all(_fits(one, rule) for one in given)):
         return messages
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     pending: list[tuple[str, str]] = []  # of the turn that asked last: its ids, and ours
     said: list[Message] = []
     for message in messages:
         if message.tool_calls:
-            pending = [(call.id, _named(call.id, rule, taken)) for call in message.tool_calls]
+            pending = [(call.id, _named(call.id, rule, taken, counts)) for call in message.tool_calls]
             calls = tuple(_renamed(call, name) for call, (_, name) in zip(message.tool_calls, pending, strict=True))
             said.append(message.model_copy(update={"tool_calls": calls}))
         elif message.role == "tool":
@@ -104,15 +105,19 @@ def _with_ids(messages: tuple[Message, ...], rule: Mapping[str, Any]) -> tuple[M
     return tuple(said)
 
 
-def _named(identity: str, rule: Mapping[str, Any], taken: set[str]) -> str:
-    """Return the id itself where it fits and is free, else one made of it; it is taken from then on."""
-    name, count = identity if _fits(identity, rule) else _made(identity, rule), 1
+def _named(identity: str, rule: Mapping[str, Any], taken: set[str], counts: dict[str, int]) -> str:
+    """Return the id itself where it fits and is free, else one made of it; it is taken from then on.
+
+    :param counts: by id, the number of the name that was made of it last: none before that is free again.
+    """
+    name, count = identity if _fits(identity, rule) else _made(identity, rule), counts.get(identity, 1)
     while name in taken:
         count += 1
         name = f"{identity}-{count}"
         if not _fits(name, rule):
             name = _made(name, rule)
     taken.add(name)
+    counts[identity] = count
     return name
 
 

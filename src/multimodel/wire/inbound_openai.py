@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from ..errors import CallError, ModelNotFoundError
+from ..errors import CallError, InvalidResponseError, ModelNotFoundError
 from ..types import (
     Completion,
     Finished,
@@ -342,7 +342,10 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
 
 
 def _packed(vector: Sequence[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    except OverflowError:
+        raise InvalidResponseError("a number of a vector has no room in 32 bits") from None
 
 
 def _told(error: CallError) -> tuple[int, dict[str, Any]]:

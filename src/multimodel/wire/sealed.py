@@ -28,7 +28,7 @@ class Sealed:
 
     def __init__(self) -> None:
         self._blocks: list[dict[str, Any]] = []
-        self._details: list[dict[str, Any]] = []
+        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # each with its texts in pieces
 
     def __bool__(self) -> bool:
         return bool(self._blocks or self._details)
@@ -45,9 +45,10 @@ class Sealed:
     def parts(self) -> tuple[ReasoningPart, ...]:
         """Return it as parts of a message. A text without a signature is not sealed, and is left out."""
         if self._details:
-            return tuple(ReasoningPart(text=str(one.get("text") or ""), data=one) for one in self._details)
+            details = [one | {name: "".join(texts) for name, texts in pieces.items()} for one, pieces in self._details]
+            return tuple(ReasoningPart(text=str(one.get("text") or ""), data=one) for one in details)
         return tuple(
-            ReasoningPart(text=one["text"], signature=one["signature"], data=one["data"])
+            ReasoningPart(text="".join(one["text"]), signature=one["signature"], data=one["data"])
             for one in self._blocks
             if one["signature"] or one["data"]
         )
@@ -57,23 +58,24 @@ class Sealed:
         text, signature, data = block.get("thinking"), block.get("signature"), block.get("data")
         last = self._blocks[-1] if self._blocks else None
         if last is None or last["signature"] or last["data"] or data:
-            last = {"text": "", "signature": None, "data": None}
+            last = {"text": [], "signature": None, "data": None}
             self._blocks.append(last)
-        last["text"] += text if isinstance(text, str) else ""
+        last["text"].append(text if isinstance(text, str) else "")
         last["signature"] = signature if isinstance(signature, str) and signature else None
         last["data"] = data if isinstance(data, str) and data else None
 
     def _add_detail(self, detail: Mapping[str, Any]) -> None:
         """Pieces of one kind with the same index are one; of what is no text the latest holds."""
-        last = self._details[-1] if self._details else None
+        last, pieces = self._details[-1] if self._details else (None, {})
         same = ("type", "index")
         if last is None or "index" not in detail or any(last.get(name) != detail.get(name) for name in same):
-            self._details.append(dict(detail))
+            self._details.append((dict(detail), {}))
             return
         for name, value in detail.items():
             if name in _PIECES and isinstance(value, str) and isinstance(last.get(name), str):
-                last[name] += value
+                pieces.setdefault(name, [last[name]]).append(value)
             elif value is not None:
+                pieces.pop(name, None)
                 last[name] = value
 
 

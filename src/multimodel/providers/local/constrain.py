@@ -44,7 +44,7 @@ _IN_NUMBERS = {
     **{(phase, digit): "exponent" for phase in ("power", "power sign", "exponent") for digit in "01"},
 }
 """What a byte leads to inside a number."""
-_REMEMBERED = 200_000
+_REMEMBERED = 20_000
 _FOLLOWED = frozenset(
     {
         "$defs", "$ref", "additionalProperties", "allOf", "anyOf", "const", "definitions", "enum", "items", "maxItems",
@@ -168,7 +168,7 @@ class Grammar:
             case "value" | "spaced":
                 if byte == ord(" ") and frame[0] == "spaced":
                     yield (*under, ("value", frame[1]))
-                yield from self._begin(under, frame[1], byte, frozenset())
+                yield from self._begin(under, frame[1], byte, set())
             case "object":
                 yield from self._in_object(under, frame, byte)
             case "key":
@@ -180,8 +180,11 @@ class Grammar:
             case _:
                 yield from _in_small(under, frame, byte)
 
-    def _begin(self, under: Stack, number: int, byte: int, seen: frozenset[int]) -> Iterator[Stack]:
-        """Begin a value."""
+    def _begin(self, under: Stack, number: int, byte: int, seen: set[int]) -> Iterator[Stack]:
+        """Begin a value; ``seen`` takes the nodes that were looked at, as many choices may lead to one."""
+        if number in seen:
+            return
+        seen.add(number)
         node = self._nodes[number]
         match node:
             case _Text() if byte == ord('"'):
@@ -200,8 +203,7 @@ class Grammar:
                 yield (*under, ("array", number, 0, "opened"))
             case _Choice():
                 for one in node.nodes:
-                    if one not in seen:
-                        yield from self._begin(under, one, byte, seen | {number})
+                    yield from self._begin(under, one, byte, seen)
             case _:
                 pass
 
@@ -255,7 +257,7 @@ class Grammar:
             yield (*under, ("array", number, place, "space"))
         elif item is not None:
             holder = (*under, ("array", number, node.after(place), "item"))
-            yield from self._begin(holder, item, byte, frozenset())
+            yield from self._begin(holder, item, byte, set())
 
     # --- the schema ---
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
 from threading import Lock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -47,7 +49,8 @@ class Vocabulary:
         self._special = [one for one in spelt if not _is_plain(one[0])]
         self._plain = torch.zeros(size, dtype=torch.bool)
         self._plain[[number for text, number in spelt if _is_plain(text)]] = True
-        self._grammars: OrderedDict[bytes, tuple[Grammar, OrderedDict[State, Any]]] = OrderedDict()
+        self._grammars: OrderedDict[bytes, Grammar] = OrderedDict()
+        self._masks: OrderedDict[tuple[bytes, State], Any] = OrderedDict()
 
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary:
@@ -58,9 +61,14 @@ class Vocabulary:
                 found = _known[tokenizer] = cls(tokenizer, size)
             return found
 
-    def masks(self, schema: Mapping[str, Any]) -> tuple[Grammar, OrderedDict[State, Any]]:
-        """Return the matcher of a schema, and the masks that were made for it."""
-        return _kept(self._grammars, to_json(schema), lambda: (Grammar(schema), OrderedDict()), _GRAMMARS)
+    def reading(self, schema: Mapping[str, Any]) -> tuple[bytes, Grammar]:
+        """Return the matcher of a schema, and what tells it from others."""
+        key = sha256(to_json(schema)).digest()
+        return key, _kept(self._grammars, key, lambda: Grammar(schema), _GRAMMARS)
+
+    def mask(self, key: bytes, state: State, make: Callable[[], Any]) -> Any:
+        """Return the mask of a state of the matcher ``key``; those used last are kept, whichever matcher they are of."""
+        return _kept(self._masks, (key, state), make, _MASKS)
 
     def allowed(self, grammar: Grammar, state: State) -> Any:
         """Return a mask of the tokens that may come next."""
@@ -99,7 +107,7 @@ class Guide:
         self._thinking = thinking
         self._vocabulary: Vocabulary | None = None
         self._grammar: Grammar
-        self._masks: OrderedDict[State, Any]
+        self._key: bytes
         self._state: State | None = None
 
     def hold(self, logits: Any) -> Any:
@@ -108,12 +116,12 @@ class Guide:
             return logits
         if self._vocabulary is None:
             self._vocabulary = self._make()
-            self._grammar, self._masks = self._vocabulary.masks(self._schema)
+            self._key, self._grammar = self._vocabulary.reading(self._schema)
             self._state = self._grammar.start
         state = self._state
         if state is None:
             return logits
-        mask = _kept(self._masks, state, lambda: self._mask(state), _MASKS)
+        mask = self._vocabulary.mask(self._key, state, lambda: self._mask(state))
         return logits.masked_fill(~mask.to(logits.device), -float("inf"))
 
     def take(self, token: int) -> None:
@@ -231,3 +239,12 @@ def _byte_characters() -> dict[str, int]:
     table = {chr(byte): byte for byte in own}
     others = (byte for byte in range(0x100) if byte not in own)
     return table | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+def _after_fork() -> None:
+    global _one_at_a_time  # noqa: PLW0603  # a thread that the child has not may have held it
+    _one_at_a_time = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -3,7 +3,7 @@
 Rules:
 
 1. torch runs on this thread only.
-2. Requests take turns, a step each; texts of about one length are computed together.
+2. Requests take turns, a step each; texts of about one length are computed together, as far as there is room.
 3. A request is dropped within one step after ``cancelled`` is set.
 4. Every request that is not cancelled gets exactly one word: its vectors or an error.
 """
@@ -22,7 +22,13 @@ from .embedding import EmbeddingWeights
 from .engine import EngineSettings
 from .worker import Worker
 
-__all__ = ["EmbeddingEngine", "Texts"]
+__all__ = ["ROOM", "EmbeddingEngine", "Texts"]
+
+ROOM = 16_384
+"""Tokens that are computed together, counting each text as long as the longest: what bounds the memory of a step.
+
+A text that is longer is computed alone.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +53,7 @@ class Texts:
 
     def step(self, weights: EmbeddingWeights, most: int) -> bool:
         """Compute some of the texts, the longest first; say whether that was all."""
+        most = max(1, min(most, ROOM // len(self.ids[self.left[-1]])))
         taken, self.left = self.left[-most:], self.left[:-most]
         found = weights.vectors([self.ids[number] for number in taken], self.dimensions)
         self.rows += zip(taken, found, strict=True)

@@ -167,7 +167,7 @@ class LocalProvider:
             except RuntimeError:  # the loop is closed
                 row.cancelled = True
 
-        row = self._submit(engine, attempt, deliver)
+        row = await self._asubmit(engine, attempt, deliver)
         try:
             while True:
                 try:
@@ -252,8 +252,18 @@ class LocalProvider:
         engine.submit(row)
         return row
 
+    async def _asubmit(
+        self, engine: Engine | EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]
+    ) -> Row | Texts:
+        """Do the same as ``_submit``; texts may be many, and are read beside the event loop."""
+        if isinstance(engine, EmbeddingEngine):
+            texts = await asyncio.to_thread(self._texts, engine, attempt, deliver)
+            engine.submit(texts)
+            return texts
+        return self._submit(engine, attempt, deliver)
+
     def _texts(self, engine: EmbeddingEngine, attempt: Attempt[AnyRequest], deliver: Callable[[Said], None]) -> Texts:
-        """Read the texts, on the caller's thread: what does not fit fails before it waits in the queue."""
+        """Read the texts: what does not fit fails before it waits in the queue."""
         weights, request = engine.weights, attempt.request
         if weights is None:
             raise error_for("local_overload", "the local weights were unloaded")
