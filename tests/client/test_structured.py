@@ -593,17 +593,27 @@ def test_reading_a_long_answer_while_it_comes_costs_a_small_multiple_of_it():
     assert sum(read) < 20 * 100_000
 
 
-def test_a_stream_learns_that_a_target_refuses_schemas():
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_stream_that_is_refused_for_its_schema_asks_once_more_in_words(colour: str):
     refusal = faults.body(
         '{"error":{"message":"response_format json_schema is not supported","type":"invalid_request_error"}}',
         status=400,
     )
+
+    async def streamed(given: dict[str, Any]) -> Any:
+        async with AsyncClient(given) as client, client.stream("chat", "x", response_model=Risk) as stream:
+            return [type(event).__name__ async for event in stream], stream.completion
+
     with FaultyVendor(answer='{"title": "x", "severity": 5}') as vendor:
         vendor.fault = lambda request: refusal if "json_schema" in str(request.options.get("response_format")) else None
         house = {"profile": "openai", "base_url": vendor.openai_url, "api_key": "k", "operator": "h"}
-        with Client({"providers": {"h": house}, "routes": {"chat": {"chain": ["h:m"]}}}) as client:
-            with client.stream("chat", "x", response_model=Risk) as stream, pytest.raises(BadRequestError):
-                list(stream)
-            with client.stream("chat", "x", response_model=Risk) as stream:
-                list(stream)
-            assert stream.completion.parsed == Risk(title="x", severity=5)
+        given = {"providers": {"h": house}, "routes": {"chat": {"chain": ["h:m"]}}}
+        if colour == "async":
+            events, answer = asyncio.run(streamed(given))
+        else:
+            with Client(given) as client, client.stream("chat", "x", response_model=Risk) as stream:
+                events, answer = [type(event).__name__ for event in stream], stream.completion
+        assert set(events) == {"TextDelta", "Finished"}
+        assert answer.parsed == Risk(title="x", severity=5)
+        assert [one.outcome for one in answer.report.attempts] == ["bad_request", "ok"]
+        assert len(vendor.log) == 2

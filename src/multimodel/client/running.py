@@ -111,8 +111,17 @@ class Running:
         plans = self.judge.further(driver, self.transcript, now())
         if plans:
             reask = plans[0].target in self.judge.asked_again
-            self.steps = run(self.call, plans, self._core.health, self._core.rng, now(), reask=reask)
+            anew = self.call.stream  # of which nothing was shown
+            self.steps = run(self.call, plans, self._core.health, self._core.rng, now(), reask=reask, anew=anew)
         return bool(plans)
+
+    def recovers(self, driver: Driver) -> bool:
+        """Say whether a stream goes on that was refused before anything of it was shown; the driver then does so."""
+        end = driver.end
+        if end is None or end.error is None or driver.target is not None or not self.goes_on(driver):
+            return False
+        driver.go_on(self.steps)
+        return True
 
     # --- the end ---
 
@@ -133,8 +142,6 @@ class Running:
             raise RuntimeError("the call has not ended")
         log_report(end.report, self._metadata)
         if end.error is not None:
-            if self.call.stream:
-                self.judge.learn(end.error)
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
             raise end.error

@@ -10,7 +10,7 @@ from typing import Generic, Self
 from pydantic import JsonValue
 
 from ..drivers.aio import AsyncioDriver
-from ..drivers.base import Driver
+from ..drivers.base import Driver, aclose
 from ..drivers.blocking import BlockingDriver
 from ..errors import StreamInterruptedError
 from ..types import Completion, Report, Restarted, StreamEvent, Target, TextDelta
@@ -124,14 +124,17 @@ class Stream(_Answer[ParsedT]):
 def _read(running: Running, driver: BlockingDriver) -> Generator[StreamEvent, None, None]:
     add = running.transcript.add
     running.begin()
-    events = driver.events()
     with running.read():
-        try:
-            for event in events:
-                add(event)
-                yield event
-        finally:
-            events.close()
+        while True:
+            events = driver.events()
+            try:
+                for event in events:
+                    add(event)
+                    yield event
+            finally:
+                events.close()
+            if not running.recovers(driver):
+                break
         running.check(driver)
     if driver.finished is not None:
         yield driver.finished
@@ -195,14 +198,17 @@ class AsyncStream(_Answer[ParsedT]):
 async def _aread(running: Running, driver: AsyncioDriver) -> AsyncGenerator[StreamEvent, None]:
     add = running.transcript.add
     running.begin()
-    events = driver.events()
     with running.read():
-        try:
-            async for event in events:
-                add(event)
-                yield event
-        finally:
-            await events.aclose()
+        while True:
+            events = driver.events()
+            try:
+                async for event in events:
+                    add(event)
+                    yield event
+            finally:
+                await aclose(events)
+            if not running.recovers(driver):
+                break
         running.check(driver)
     if driver.finished is not None:
         yield driver.finished

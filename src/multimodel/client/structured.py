@@ -175,10 +175,6 @@ class Judge:
             driver.end = End(ends.report, None, ends)
         return plans
 
-    def learn(self, error: CallError) -> None:
-        """Remember a target that refused the schema itself: the next request puts it in words."""
-        self._after_refusal(error)
-
     def _misfit(self, finished: Finished, said: Transcript) -> CallError | None:
         """Judge a whole answer; keep its value, or return what is wrong with it."""
         try:

@@ -44,6 +44,11 @@ class Driver:
         self.finished: Finished | None = None
         self.target: Target | None = None
 
+    def go_on(self, steps: Generator[Step, Event, End]) -> None:
+        """Take the next part of a call, of which nothing was shown yet; ``events`` then begins once more."""
+        self._steps = steps
+        self.end = None
+
     def _send(self, event: Event | None) -> Step | None:
         """Tell the engine what happened; None means that the call has ended."""
         try:
@@ -117,7 +122,10 @@ def close(opened: object) -> None:
 
 
 async def aclose(opened: object) -> None:
-    """Close an adapter or its asynchronous iterator, if it is one that can be closed."""
+    """Close an adapter or its asynchronous iterator, if it is one that can be closed.
+
+    One that is being closed already, as the event loop does with what was dropped, is left to that.
+    """
     end = getattr(opened, "aclose", None)
-    if end is not None:
+    if end is not None and not getattr(opened, "ag_running", False):
         await end()
