@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,31 @@ def test_a_child_can_be_forked_while_threads_are_calling(vendor):
         stop.set()
         assert [thread.result() for thread in threads] == [0] * 8
     assert ends == [0] * 8
+
+
+@forking
+def test_a_child_can_be_forked_while_a_thread_prepares_a_long_conversation(vendor):
+    stop, children = threading.Event(), 60
+    usual = sys.getswitchinterval()
+    long = [{"role": role, "content": "word " * 200} for _ in range(1000) for role in ("user", "assistant")]
+
+    with Client(policy(vendor)) as client, ThreadPoolExecutor(1) as pool:
+
+        def call_on() -> None:
+            while not stop.is_set():
+                client.complete("chat", [*long, {"role": "user", "content": "Go on"}])
+
+        client.complete("chat", "Warm")
+        thread = pool.submit(call_on)
+        vendor.wait_until(lambda: len(vendor.log) > 2)
+        sys.setswitchinterval(1e-5)  # each fork finds the thread somewhere else
+        try:
+            ends = [end_of(in_a_child(lambda: ask_own(client, "Child", 1) == 0)) for _ in range(children)]
+        finally:
+            sys.setswitchinterval(usual)
+            stop.set()
+        thread.result()
+    assert ends == [0] * children
 
 
 @forking

@@ -47,10 +47,10 @@ def test_a_process_without_a_free_file_says_so_and_its_vendor_stays_healthy(colo
         return (await answer if asyncio.iscoroutine(answer) else answer).text
 
     async def scene() -> None:
+        with FaultyVendor() as first, Client(policy(first)) as other:
+            other.complete("chat", "Hi")  # modules that are read on first use; all its sockets are closed after this
         with FaultyVendor() as vendor:
             vendor.answer = "Yes."
-            with Client(policy(vendor)) as other:
-                other.complete("chat", "Hi")  # modules that are read on first use
             client = Client(policy(vendor)) if colour == "sync" else AsyncClient(policy(vendor))
             for _ in range(6):
                 with no_file_left(), pytest.raises(AllTargetsFailedError) as failed:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -15,10 +16,12 @@ from weakref import WeakSet
 
 from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
+from ..config.routes import Budget as BudgetConfig
 from ..config.routes import Need
 from ..drivers.base import now
 from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
+from ..engine.settings import CallSettings
 from ..errors import ConfigurationError
 from ..governance.switches import Switches
 from ..observe import emit
@@ -30,13 +33,14 @@ from .cost import budget_settings
 from .needs import split_needs, too_small
 from .shadows import Shadows
 from .switchboard import Switchboard
-from .targets import Accounts, Planned, default_archive, plan_route, plan_shadow
+from .targets import Accounts, Planned, call_settings, default_archive, plan_route, plan_shadow
 from .tenants import Tenants
 from .views import BudgetStatus, ExplainedTarget, Explanation, State, Status, TargetStatus
 
 __all__ = ["Core", "PolicySource", "chosen", "local_models"]
 
 _NEEDS = frozenset(get_args(Need))
+_TELLING = frozenset({"extra", "reasoning_effort"})
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
 
@@ -75,6 +79,8 @@ class Core:
         self._closed = False
         self._chains: dict[str, tuple[Planned, ...]] = {}
         self._shadows: dict[str, Planned | None] = {}
+        self._telling: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        self._limits: dict[tuple[str, bool], CallSettings] = {}
         _cores.add(self)
 
     @property
@@ -110,6 +116,21 @@ class Core:
             known = self._chains.setdefault(name, plan_route(self.policy.routes[name], self.accounts))
         return known
 
+    def telling(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Return the parameters of a route's targets that say more than the calls: of effects, or of thinking."""
+        known = self._telling.get(name)
+        if known is None:
+            params = (planned.params for planned in self.chain(name))
+            known = self._telling[name] = tuple(given for given in params if not _TELLING.isdisjoint(given))
+        return known
+
+    def limits(self, name: str, *, stream: bool, deadline: float | None) -> CallSettings:
+        """Return the limits of one call; a deadline of its own can only shorten the route's."""
+        known = self._limits.get((name, stream))
+        if known is None:
+            known = self._limits[name, stream] = call_settings(self.policy.routes[name], stream=stream)
+        return known if deadline is None or deadline >= known.deadline else replace(known, deadline=deadline)
+
     def shadow(self, name: str) -> Planned | None:
         """Return the target that only listens to a route, or None."""
         if name not in self._shadows:
@@ -130,6 +151,8 @@ class Core:
         :raises ConfigurationError: when a name means no target of the route.
         """
         chain = self.chain(name)
+        if only is None and not avoid:
+            return chain
         for word in (*(only or ()), *(avoid or ())):
             if not any(_means(word, planned.plan.target) for planned in chain):
                 names = [str(planned.plan.target) for planned in chain]
@@ -154,10 +177,9 @@ class Core:
             return "capability", f"it has no {', '.join(sorted(missing))}"
         return None
 
-    def budget(self, name: str, route: Route) -> Budget | None:
+    def budget(self, name: str, limits: BudgetConfig) -> Budget | None:
         """Return what a call that begins now may spend; None is no limit."""
-        limits = route.budget
-        if limits is None or (limits.per_call is None and limits.per_day is None):
+        if limits.per_call is None and limits.per_day is None:
             return None
         return Budget(budget_settings(limits), self._spending(name))
 

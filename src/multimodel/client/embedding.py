@@ -30,7 +30,7 @@ from .options import split_options
 from .port import Reach
 from .request import validated
 from .running import log_report
-from .targets import Planned, call_settings, drawn
+from .targets import Planned, drawn
 
 __all__ = ["Batch", "Embedding"]
 
@@ -55,9 +55,10 @@ class Embedding:
         self._request = validated(EmbedRequest, given)
         self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
-        self._limits = call_settings(settings, stream=False, deadline=choices.deadline)
+        self._limits = core.limits(name, stream=False, deadline=choices.deadline)
         self._call = Call(name, self._limits, now(), stream=False)
-        self._call.budget = core.budget(name, settings)
+        if settings.budget is not None:
+            self._call.budget = core.budget(name, settings.budget)
         chain = core.selected(name, choices.only, choices.avoid)
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}))
         if settings.traffic:

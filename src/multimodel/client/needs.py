@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import BadRequestError, CallError, ContextWindowExceededError, PolicyDeniedError
@@ -35,18 +34,28 @@ class Misfit(NamedTuple):
 
 
 class Demand:
-    """What one request demands; looked at only as far as somebody asks."""
+    """What one request demands; measured only as far as a target could fail by it.
+
+    :ivar unpaired: what is wrong with the tool calls of the conversation and their results, or None.
+    """
+
+    __slots__ = ("_characters", "_media", "_request", "_tokens", "unpaired")
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._characters: int | None = None
+        self._tokens: int | None = None
+        self._media = any(not isinstance(message.content, str) for message in request.messages)
+        self.unpaired = unpaired(request.messages)
 
     def misfit(self, planned: Planned) -> Misfit | None:
         """Say why ``planned`` is certain to refuse the request, or None."""
         request = self._request
-        answer = request.max_tokens or planned.params.get("max_tokens") or 0
-        small = too_small(planned, self._tokens if self._characters > _room(planned) else 0, answer)
-        if small is not None:
-            return small
+        if planned.measured:
+            answer = request.max_tokens or planned.params.get("max_tokens") or 0
+            small = too_small(planned, self._prompt(planned.room), answer)
+            if small is not None:
+                return small
         if self.unpaired is not None and not _takes_any(planned):
             return Misfit("history", self.unpaired, BadRequestError(hint="nothing was sent; mend the conversation"))
         if self._media and not planned.fetch_media:
@@ -57,32 +66,23 @@ class Demand:
                 )
         return None
 
-    @cached_property
-    def _characters(self) -> int:
-        """As many as its tokens can be certain to be, at the most."""
-        return sum(map(len, _texts(self._request)))
-
-    @cached_property
-    def _tokens(self) -> int:
-        return sum(map(fewest_tokens, _texts(self._request)))
-
-    @cached_property
-    def unpaired(self) -> str | None:
-        """What is wrong with the tool calls of the conversation and their results, or None."""
-        return unpaired(self._request.messages)
-
-    @cached_property
-    def _media(self) -> bool:
-        return any(not isinstance(message.content, str) for message in self._request.messages)
+    def _prompt(self, room: int) -> int:
+        """Return how many tokens the prompt has at the least; 0 where its characters show that there is room."""
+        if self._characters is None:
+            self._characters = sum(map(len, _texts(self._request)))
+        if self._characters <= room:
+            return 0
+        if self._tokens is None:
+            self._tokens = sum(map(fewest_tokens, _texts(self._request)))
+        return self._tokens
 
 
 def too_small(planned: Planned, prompt: int, answer: int) -> Misfit | None:
     """Say whether a target has no room for that many tokens of a prompt, or of an answer."""
     if answer > planned.max_output:
         return Misfit("capability", f"max_output {planned.max_output} is less than {answer}")
-    room = _room(planned)
-    if prompt > room:
-        detail = f"a prompt of at least {prompt} tokens does not fit into {room}"
+    if prompt > planned.room:
+        detail = f"a prompt of at least {prompt} tokens does not fit into {planned.room}"
         return Misfit("window", detail, ContextWindowExceededError())
     return None
 
@@ -137,10 +137,6 @@ def media_by_url(request: Request, types: Collection[str]) -> Iterator[MediaPart
         for part in () if isinstance(message.content, str) else message.content:
             if isinstance(part, MediaPart) and part.type in types and part.url and not part.url.startswith("data:"):
                 yield part
-
-
-def _room(planned: Planned) -> int:
-    return min(planned.max_input, planned.plan.window or planned.max_input)
 
 
 def _takes_any(planned: Planned) -> bool:

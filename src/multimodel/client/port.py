@@ -46,7 +46,11 @@ class Reach:
         return priced(usage, self._find(plan).prices)
 
     def _find(self, plan: TargetPlan) -> Planned:
-        return next(one for one in self._planned if one.plan.target is plan.target)
+        target = plan.target
+        for one in self._planned:
+            if one.plan.target is target:
+                return one
+        raise LookupError(f"{target} is not of this call")
 
     def _allowed(self, start: Start) -> Planned:
         """Ask the switches once more, immediately before anything is sent."""

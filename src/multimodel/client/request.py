@@ -58,6 +58,8 @@ def validated(kind: type[AskedT], fields: Mapping[str, Any]) -> AskedT:
 
 def with_defaults(request: Request, defaults: Mapping[str, Any]) -> Request:
     """Fill the options that the call left open with those of route and target."""
+    if not defaults:
+        return request
     missing = {
         name: value for name, value in defaults.items() if name != "extra" and getattr(request, name) in (None, ())
     }

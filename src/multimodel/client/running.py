@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,10 +12,11 @@ from typing import Any
 
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
-from ..engine import Call, End, Event, Step, TargetPlan, run
+from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
 from ..observe import emit
-from ..types import Completion, Report, Segment
+from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
+from ..types.schema import partial_json
 from ..wire.history import tool_ids
 from .core import Core, chosen
 from .cost import CostAtMost
@@ -23,13 +24,10 @@ from .needs import Demand
 from .options import split_options
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
-from .structured import Judge, expected, shape_for
-from .targets import Planned, call_settings, drawn
+from .structured import Judge, Partials, expected, shape_for
+from .targets import Planned, drawn
 
 __all__ = ["Running", "log_report"]
-
-_TELLING = frozenset({"extra", "reasoning_effort"})
-"""Options of a route or target by which a request may have effects, or thinking, that the call itself does not ask for."""
 
 
 class Running:
@@ -58,16 +56,11 @@ class Running:
         request = build_request(messages, asked)
         what = expected(request, shape, tools)
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
-        needs = needs_of(request) | frozenset(settings.requires)
-        limits = call_settings(settings, stream=stream, deadline=choices.deadline)
+        needs = needs_of(request)
+        limits = core.limits(name, stream=stream, deadline=choices.deadline)
         if stream and choices.mid_stream is not None:
             limits = replace(limits, mid_stream=choices.mid_stream)
-        telling = (planned.params for planned in core.chain(name) if not _TELLING.isdisjoint(planned.params))
-        whole = [request, *(with_defaults(request, params) for params in telling)]
-        if any(map(has_effects, whole)):
-            limits = replace(limits, effects=True)
-        if limits.mid_stream == "continue" and not all(map(can_go_on, whole)):
-            limits = replace(limits, mid_stream="error")
+        limits = _allowed(limits, [request, *(with_defaults(request, params) for params in core.telling(name))])
         self.call = Call(name, limits, now(), stream)
         able: list[Planned] = []
         demand = Demand(request)
@@ -87,15 +80,17 @@ class Running:
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
         self.port.vendor_of = core.accounts.vendor
-        plans: list[TargetPlan] = [
-            replace(planned.plan, stream=True) if stream and not planned.plan.stream else planned.plan
-            for planned in able
-        ]
+        plans: list[TargetPlan] = [planned.plan for planned in able]
+        if stream:
+            plans = [plan if plan.stream else replace(plan, stream=True) for plan in plans]
         self._core = core
-        self.judge = Judge(self.call, what, settings.on_invalid_output, plans, core.refused_schemas)
-        self.port.amended, self.port.refused = self.judge.amended, core.refused_schemas
-        self.call.cost_at_most = CostAtMost(request, able, self.transcript, self.judge.amended)
-        self.call.budget = core.budget(name, settings)
+        self._judge: Judge | None = None
+        if what is not None:
+            self._judge = Judge(self.call, what, settings.on_invalid_output, plans, core.refused_schemas)
+            self.port.amended, self.port.refused = self._judge.amended, core.refused_schemas
+        self.call.cost_at_most = CostAtMost(request, able, self.transcript, self.port.amended)
+        if settings.budget is not None:
+            self.call.budget = core.budget(name, settings.budget)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else core.shadow(name)
         if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
@@ -108,9 +103,11 @@ class Running:
 
     def goes_on(self, driver: Driver) -> bool:
         """Judge how the call, or a part of it, ended; where it goes on, ``steps`` are the next part's."""
-        plans = self.judge.further(driver, self.transcript, now())
+        if self._judge is None:
+            return False
+        plans = self._judge.further(driver, self.transcript, now())
         if plans:
-            reask = plans[0].target in self.judge.asked_again
+            reask = plans[0].target in self._judge.asked_again
             anew = self.call.stream  # of which nothing was shown
             self.steps = run(self.call, plans, self._core.health, self._core.rng, now(), reask=reask, anew=anew)
         return bool(plans)
@@ -156,7 +153,7 @@ class Running:
             text=said.text,
             reasoning=said.reasoning,
             tool_calls=said.tool_calls,
-            parsed=self.judge.parsed(end, finished, said),
+            parsed=None if self._judge is None else self._judge.parsed(end, finished, said),
             finish_reason=finished.reason,
             usage=finished.usage,
             target=end.plan.target,
@@ -164,8 +161,12 @@ class Running:
             request_id=finished.request_id,
             report=end.report,
             segments=self._segments(end.report) if said.seams else (),
-            sealed=tuple(part.model_copy(update={"origin": str(end.plan.target)}) for part in finished.sealed),
+            sealed=_signed(finished.sealed, end.plan.target) if finished.sealed else (),
         )
+
+    def partials(self) -> Partials:
+        """Return a reader of the answer while it comes."""
+        return Partials(partial_json) if self._judge is None else self._judge.partials()
 
     def _segments(self, report: Report) -> tuple[Segment, ...]:
         """Who wrote what: each attempt that the caller saw something of went on where the one before it broke."""
@@ -180,6 +181,20 @@ class Running:
     def report(self, end: End | None) -> Report:
         """Return what happened so far; ``outcome`` is ``open`` until the call has ended or was given up."""
         return end.report if end is not None else self.call.report("cancelled" if self.given_up else "open", now())
+
+
+def _allowed(limits: CallSettings, requests: Sequence[Request]) -> CallSettings:
+    """Return the limits as what the targets of a call are asked allows them."""
+    if any(map(has_effects, requests)):
+        limits = replace(limits, effects=True)
+    if limits.mid_stream == "continue" and not all(map(can_go_on, requests)):
+        limits = replace(limits, mid_stream="error")
+    return limits
+
+
+def _signed(sealed: tuple[ReasoningPart, ...], target: Target) -> tuple[ReasoningPart, ...]:
+    """Return what was thought with the name of who thought it."""
+    return tuple(part.model_copy(update={"origin": str(target)}) for part in sealed)
 
 
 def log_report(report: Report, metadata: Mapping[str, str]) -> None:

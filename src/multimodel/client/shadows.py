@@ -46,7 +46,7 @@ class Shadows:
             return
         target = str(planned.plan.target)
         if self._places.acquire(blocking=False):
-            settings = replace(call_settings(route, stream=False, deadline=None), hedge=None)
+            settings = replace(call_settings(route, stream=False), hedge=None)
             self._reached[target] = planned
             work = (Call(name, settings, now(), stream=False), request, planned, metadata)
             try:

@@ -103,7 +103,7 @@ class Stream(_Answer[ParsedT]):
         Nothing is checked yet, and the last text of each may be unfinished; a long answer comes in larger steps.
         Where the answer begins anew, so does the value. The checked one is ``completion.parsed``.
         """
-        partials = self._running.judge.partials()
+        partials = self._running.partials()
         for event in self:
             yield from partials.take(event)
 
@@ -174,7 +174,7 @@ class AsyncStream(_Answer[ParsedT]):
         Nothing is checked yet, and the last text of each may be unfinished; a long answer comes in larger steps.
         Where the answer begins anew, so does the value. The checked one is ``completion.parsed``.
         """
-        partials = self._running.judge.partials()
+        partials = self._running.partials()
         async for event in self:
             for value in partials.take(event):
                 yield value

@@ -91,8 +91,8 @@ def shape_for(response_model: Any, asked: dict[str, Any]) -> Shape[Any] | None:
     return shape
 
 
-def expected(request: Request, shape: Shape[Any] | None, tools: object) -> Expected:
-    """Return what the answer to ``request`` must be.
+def expected(request: Request, shape: Shape[Any] | None, tools: object) -> Expected | None:
+    """Return what the answer to ``request`` must be; None where any will do.
 
     :param shape: of the type that was asked for; None leaves it to the request.
     :param tools: as the caller gave them.
@@ -104,6 +104,8 @@ def expected(request: Request, shape: Shape[Any] | None, tools: object) -> Expec
             shape = Shape.from_schema(wanted.name, wanted.json_schema)
         except ValueError as error:
             raise BadRequestError(f"`response_format`: {error}", hint="nothing was sent") from error
+    if shape is None and not request.tools:
+        return None
     others = any("tools" in own for own in request.extra.values())
     return Expected(shape, tuple(tools) if isinstance(tools, Sequence) else (), others=others)
 

@@ -81,7 +81,7 @@ class Planned:
     :ivar why_not: why it cannot be asked at all, for people; None when it can.
     :ivar params: defaults for the options that a call leaves open.
     :ivar prices: the tiers of its list price; empty when nobody knows it.
-    :ivar max_input: tokens that a prompt has at most, where the vendor limits them apart.
+    :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
     :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
     :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
     :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
@@ -98,9 +98,14 @@ class Planned:
     max_output: int = sys.maxsize
     prompt: Prompt | None = None
     prompt_of: str = ""
-    max_input: int = sys.maxsize
+    room: int = sys.maxsize
     fetch_media: bool = False
     known: frozenset[str] = frozenset()
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything is known of how long its prompts and answers may be."""
+        return self.room < sys.maxsize or self.max_output < sys.maxsize
 
 
 class Accounts:
@@ -195,10 +200,10 @@ def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup:
     return adapter(setup.profile.adapter)(setup)
 
 
-def call_settings(route: Route, *, stream: bool, deadline: float | None) -> CallSettings:
-    """Return the limits of one call; a deadline of its own can only shorten the route's."""
+def call_settings(route: Route, *, stream: bool) -> CallSettings:
+    """Return the limits of a route's calls."""
     return CallSettings(
-        deadline=route.deadline if deadline is None else min(deadline, route.deadline),
+        deadline=route.deadline,
         max_attempts=route.max_attempts,
         mid_stream=route.mid_stream if stream else "unseen",
         on_content_filter=route.on_content_filter,
@@ -282,7 +287,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         max_output,
         prompt,
         prompt_of,
-        max_input=facts.max_input if facts is not None and facts.max_input is not None else sys.maxsize,
+        room=min(window or sys.maxsize, (facts.max_input if facts is not None else None) or sys.maxsize),
         fetch_media=route.fetch_media,
         known=_known(facts),
     )

@@ -52,7 +52,7 @@ class Course:
     )
 
     def __init__(
-        self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random, now: float | None = None
+        self, call: Call, plans: Sequence[TargetPlan], health: Health, rng: Random, now: float | None, *, begun: bool
     ) -> None:
         self.call = call
         self.settings = call.settings
@@ -60,9 +60,9 @@ class Course:
         self.rng = rng
         self.now = call.started if now is None else now
         self.deadline = call.deadline
-        self.sent = max(attempt.index for attempt in call.attempts) if call.attempts else 0
+        self.sent = 0 if now is None else max((attempt.index for attempt in call.attempts), default=0)
         self.committed = self.final = self.last = False
-        self.begun = now is not None
+        self.begun = begun
         self.broke: CallError | None = None
         self.asked: set[str] = set()
         self.rest = plans

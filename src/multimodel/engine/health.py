@@ -234,10 +234,11 @@ class Health:
         if seen is None:
             seen = self._first_content[plan.key] = deque(maxlen=_SAMPLES)
         seen.append((now, took))
-        for name, breaker in self._probed(permit):
-            breaker.succeed(now, plan.breaker)
-            permit.epochs[name] = breaker.epoch
-        permit.probes = ()
+        if permit.probes:
+            for name, breaker in self._probed(permit):
+                breaker.succeed(now, plan.breaker)
+                permit.epochs[name] = breaker.epoch
+            permit.probes = ()
 
     def settle(self, permit: Permit, plan: TargetPlan, now: float, error: CallError | None, *, blame: bool) -> None:
         """Take an attempt's result. ``blame`` False: the result is neutral."""
@@ -287,9 +288,10 @@ class Health:
     def release(self, permit: Permit) -> None:
         """Give a permit back without a result, as after a cancellation."""
         permit.bulkhead.flying -= 1
-        for _, breaker in self._probed(permit):
-            breaker.free()
-        permit.probes = ()
+        if permit.probes:
+            for _, breaker in self._probed(permit):
+                breaker.free()
+            permit.probes = ()
 
     def _probed(self, permit: Permit) -> list[tuple[_Name, Breaker]]:
         """The breakers whose probe an attempt is, as long as they are as they were when it began."""

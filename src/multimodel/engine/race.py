@@ -113,15 +113,15 @@ class Race:
         probe = health.is_probe(plan, course.now)
         limits, own = self._limits(plan, probe=probe)
         permit = health.admit(plan, course.now, limits.first_content + _LEASE_GRACE)
-        how = course.how
+        how = course.how if course.begun else "fresh"
         if probe and reason != "last_resort":
             reason = "probe"
         start = Start(course.sent, plan, limits, reason, how, health.paths.get(plan.key))
-        budget = course.call.budget
+        call = course.call
         reserved = 0
-        if budget is not None:
-            reserved = budget.reserve(course.call.cost_at_most(plan, goes_on=how == "continue"))
-        self.flights.append(Flight(course.call, health, start, permit, own, reserved))
+        if call.budget is not None:
+            reserved = call.budget.reserve(call.cost_at_most(plan, goes_on=how == "continue"))
+        self.flights.append(Flight(call, health, start, permit, own, reserved))
         return start
 
     def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:

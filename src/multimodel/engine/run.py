@@ -48,8 +48,7 @@ def run(
     :returns: how it ended; nothing but bugs is raised.
     """
     first: AttemptReason = "reask" if reask else "first" if now is None or anew else "fallback"
-    course = Course(call, plans, health, rng, now)
-    course.begun = course.begun and not anew
+    course = Course(call, plans, health, rng, now, begun=now is not None and not anew)
     return _Run(course, plans).chain(first)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -47,19 +46,13 @@ class Authority:
 
     def server_context(self, flaw: Flaw | None = None) -> ssl.SSLContext:
         """Return what a server on 127.0.0.1 and `localhost` shows, with one flaw or none."""
-        if flaw == "untrusted":
-            return self._other.server_context()
         if flaw not in self._contexts:
-            self._contexts[flaw] = self._made(flaw)
+            self._contexts[flaw] = Authority().server_context() if flaw == "untrusted" else self._made(flaw)
         return self._contexts[flaw]
 
     def client_context(self) -> ssl.SSLContext:
         """Return what a client needs that trusts this authority alone."""
         return ssl.create_default_context(cadata=self.pem.decode())
-
-    @cached_property
-    def _other(self) -> Authority:
-        return Authority()
 
     def _made(self, flaw: Flaw | None) -> ssl.SSLContext:
         from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

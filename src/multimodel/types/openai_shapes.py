@@ -9,12 +9,16 @@ from typing import Any
 
 from pydantic_core import to_json
 
+_PLAIN = {"role", "content"}
+_ROLES = ("user", "assistant", "system")
 _NOT_NEEDED_BACK = ("annotations", "audio")
 _THOUGHT = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
 
 
 def message_from_openai(message: Mapping[str, Any]) -> dict[str, Any]:
     """Map one chat message; a field that is None counts as absent (``model_dump()`` of the SDK has many)."""
+    if message.keys() == _PLAIN and type(message["content"]) is str and message["role"] in _ROLES:
+        return dict(message)
     given = {key: value for key, value in message.items() if value is not None}
     for key in _NOT_NEEDED_BACK:  # what the openai SDK's own dumps carry and no vendor needs back
         given.pop(key, None)

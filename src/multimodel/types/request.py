@@ -170,6 +170,8 @@ class Request(Frozen):
 
     @model_validator(mode="after")
     def _tools_agree(self) -> Request:
+        if not self.tools and self.tool_choice is None:
+            return self
         names = [tool.name for tool in self.tools]
         if len(set(names)) != len(names):
             raise ValueError("two tools have the same name")

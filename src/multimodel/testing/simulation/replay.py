@@ -127,8 +127,8 @@ class Simulation:
         self._vendors = _by_target(plans, [str(one.plan.target) for one in planned], given)
         self._seed = seed
         streamed = tuple(replace(plan, stream=True) for plan in plans)
-        self._whole = Way(name, self._plans, call_settings(settings, stream=False, deadline=None))
-        self._streamed = Way(name, streamed, call_settings(settings, stream=True, deadline=None), stream=True)
+        self._whole = Way(name, self._plans, call_settings(settings, stream=False))
+        self._streamed = Way(name, streamed, call_settings(settings, stream=True), stream=True)
 
     def run(
         self,
