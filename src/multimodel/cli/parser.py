@@ -46,6 +46,7 @@ def build_parser() -> ArgumentParser:
     _add_policy_commands(commands)
     _add_call_commands(commands)
     _add_switch_commands(commands)
+    _add_audit_commands(commands)
     _add_catalogue_commands(commands)
     return parser
 
@@ -126,6 +127,13 @@ def _add_switch_commands(commands: _Commands) -> None:
     on = commands.add("on", "switching.on", "lift what `off` switched off")
     on.add_argument("name", metavar="NAME", help="the name that was switched off")
     on.add_argument("--by", metavar="WHO", help="who, for the audit log (default: the user)")
+
+
+def _add_audit_commands(commands: _Commands) -> None:
+    audit = commands.add("audit", "auditing.audit", "tell whether the log of all switches is whole", json=True)
+    audit.add_argument("action", choices=("verify",), help="follow the chain of hashes from the first line to the last")
+    audit.add_argument("file", nargs="?", metavar="FILE", help="the log (default: the policy's)")
+    audit.add_argument("--head", metavar="HASH", help="a head that was noted earlier, which must be in the log")
 
 
 def _add_catalogue_commands(commands: _Commands) -> None:

@@ -228,6 +228,7 @@ class Core:
             routes={name: tuple(map(self._status_of, self.chain(name))) for name in self.policy.routes},
             off=self.switches.entries(),
             budgets=tuple(self._budgets()),
+            audit_head=None if file is None else self.switches.audit.head(),
         )
 
     def _budgets(self) -> Iterator[BudgetStatus]:

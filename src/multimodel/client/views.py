@@ -9,7 +9,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..types import Target
 
-__all__ = ["BudgetStatus", "ExplainedTarget", "Explanation", "Impact", "Status", "TargetStatus"]
+__all__ = ["BudgetStatus", "ExplainedTarget", "Explanation", "Impact", "RouteImpact", "Status", "TargetStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,8 @@ class Status:
     :ivar policy: the policy file, or None for a policy made in Python.
     :ivar routes: the targets of each route, in order.
     :ivar off: what is switched off.
+    :ivar audit_head: the hash of the last line of the audit log; None when there is none. Keep it elsewhere:
+        ``multimodel audit verify --head`` then tells whether the log was cut off or written anew.
     :ivar budgets: what was spent on the routes that may spend only so much a day.
     """
 
@@ -104,6 +106,7 @@ class Status:
     routes: dict[str, tuple[TargetStatus, ...]]
     off: tuple[OffEntry, ...]
     budgets: tuple[BudgetStatus, ...] = ()
+    audit_head: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,26 @@ class Impact:
     :ivar kind: what the name means.
     :ivar stops: the targets that are asked now and would not be any more.
     :ivar stranded: the routes that would lose their last target.
+    :ivar changed: what the routes that go on would lose.
     """
 
     kind: OffKind
     stops: tuple[Target, ...]
     stranded: tuple[str, ...]
+    changed: tuple[RouteImpact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteImpact:
+    """What one route that goes on would lose, as far as the catalogue knows.
+
+    :ivar needs: what no target that is left is known to be able to do.
+    :ivar room: tokens of the longest prompt that a target is known to take, before and after; None if that stays.
+    :ivar prices: of who is asked first, before and after: US dollars per million tokens of input, and of output; None if
+        they stay, or nobody knows them.
+    """
+
+    route: str
+    needs: tuple[str, ...] = ()
+    room: tuple[int, int] | None = None
+    prices: tuple[tuple[float, float], tuple[float, float]] | None = None

@@ -4,7 +4,7 @@
    a change holds in every process from its next attempt.
 2. It is replaced atomically: at any moment it holds one state or the other.
 3. A file that cannot be read, or is of another format version, leaves the last known state in force, and is told.
-4. Every change is appended to the audit log beside it before the call returns.
+4. Every change is appended to the audit log beside it before it takes effect.
 5. Who may read the policy file may read what is written here, whatever the umask; nobody else may.
 """
 
@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic_core import from_json, to_json
 
 from ..config import OffEntry
 from ..errors import ConfigurationError
 from ..types import Target
+from .audit import AuditLog
+from .files import open_shared, replace
 
 __all__ = ["Switches"]
 
@@ -59,6 +61,18 @@ class Switches:
         self._thrown: tuple[OffEntry, ...] = ()
         if file is not None:
             self._thrown, self._stat = self._read(file)
+
+    @property
+    def audit(self) -> AuditLog:
+        """The log of all changes, beside the switch file.
+
+        :raises ConfigurationError: switches are kept in memory, without a log.
+        """
+        if self._file is None:
+            raise ConfigurationError(
+                "there is no switch file, so there is no audit log", hint="name a policy file, or set `switch_file:`"
+            )
+        return AuditLog(self._file.with_name(f"{self._file.stem.removesuffix('.off')}.audit.jsonl"), self._policy)
 
     @property
     def file(self) -> Path | None:
@@ -139,10 +153,9 @@ class Switches:
         if self._file is None:
             self._thrown = entries
             return
-        log = self._file.with_name(f"{self._file.stem.removesuffix('.off')}.audit.jsonl")
-        _append(log, record, self._policy)
+        self.audit.append(record)
         content = {"version": _FORMAT, "off": [known.model_dump(mode="json", exclude_none=True) for known in entries]}
-        _replace(self._file, to_json(content, indent=2) + b"\n", self._policy)
+        replace(self._file, to_json(content, indent=2) + b"\n", self._policy)
         self._thrown, self._stat = self._read(self._file)
 
     @contextmanager
@@ -153,7 +166,7 @@ class Switches:
             return
         lock = self._file.with_name(self._file.name + ".lock")
         try:
-            descriptor = _open(lock, os.O_RDWR | os.O_CREAT, self._policy)
+            descriptor = open_shared(lock, os.O_RDWR | os.O_CREAT, self._policy)
         except PermissionError:  # another user made it: to read it is enough, but on NFS
             descriptor = os.open(lock, os.O_RDONLY)
         try:
@@ -170,55 +183,3 @@ class Switches:
 def _identity(found: os.stat_result) -> _Stat:
     """What changes when a file does, or when its rights do."""
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
-
-
-def _open(file: Path, flags: int, policy: Path | None) -> int:
-    """Open a file. One that is made may be written by those who may write the policy."""
-    is_new = not file.exists()
-    descriptor = os.open(file, flags, 0o600)
-    if is_new:
-        with suppress(PermissionError):  # another user was faster
-            _grant(file, policy, 0o666)
-    return descriptor
-
-
-def _grant(file: Path, policy: Path | None, widest: int) -> None:
-    """Give a new file the policy's group and rights, the latter as far as ``widest``; its owner may write."""
-    try:
-        like = None if policy is None else policy.stat()
-    except FileNotFoundError:  # it has gone since it was read
-        like = None
-    if like is not None and hasattr(os, "chown"):
-        with suppress(PermissionError):  # the user is not in that group
-            os.chown(file, -1, like.st_gid)
-    file.chmod(0o644 if like is None else 0o600 | like.st_mode & widest)
-
-
-def _replace(file: Path, content: bytes, policy: Path | None) -> None:
-    """Write a new file beside the old one, sync it, and move it over the old one."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    with beside.open("wb") as opened:
-        _grant(beside, policy, 0o644)
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.replace(file)
-    _sync_folder(file.parent)
-
-
-def _append(file: Path, record: dict[str, Any], policy: Path | None) -> None:
-    descriptor = _open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, policy)
-    try:
-        os.write(descriptor, to_json(record) + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # some systems cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
