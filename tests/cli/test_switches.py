@@ -248,3 +248,75 @@ def test_a_missing_folder_of_the_switch_file_is_told_by_check(run, policy):
     ran = run("check")
     assert ran.code == 1
     assert "multimodel.yaml:1:14: the folder " in ran.out
+
+
+def test_audit_verify_follows_the_chain_and_says_the_head(run, policy, folder):
+    run("off", "alibaba", "--reason", "drill")
+    run("on", "alibaba")
+    head = json.loads(run("status", "--json").out)["audit_head"]
+    ran = run("audit", "verify", "--head", head)
+    assert (ran.code, ran.out) == (0, f"whole: 2 entries, head {head}\n")
+    assert json.loads(run("audit", "verify", "multimodel.audit.jsonl", "--json").out)["entries"] == 2
+
+    log = folder / "multimodel.audit.jsonl"
+    log.write_text(log.read_text(encoding="utf-8").replace("drill", "trial"), encoding="utf-8")
+    ran = run("audit", "verify")
+    assert (ran.code, ran.out) == (1, "")
+    assert "multimodel.audit.jsonl:2: the line does not follow from the one before it" in ran.err
+    assert "hint: " in ran.err
+
+
+def test_there_is_no_audit_log_without_a_policy_file(run):
+    assert run("audit", "verify").code == 1
+
+
+FACTS = """\
+providers:
+  qwen:
+    api_key: sk-1
+    profile:
+      name: qwen
+      title: Qwen
+      operator: alibaba
+      protocols: {a: {wire: openai_chat}}
+      protocol: a
+      endpoints: {us: {url: "https://x.example", fact: {source: s, date: 2026-11-01}}}
+      region: us
+      fact: {source: s, date: 2026-11-01}
+      models:
+        big: {features: [tools, seed], modalities: [text, image], max_input: 200000, prices: [{input: 0.5, output: 1, fact: {source: s, date: 2026-11-01}}], fact: {source: s, date: 2026-11-01}}
+  other:
+    api_key: sk-1
+    profile:
+      name: other
+      title: Other
+      operator: other
+      protocols: {a: {wire: openai_chat}}
+      protocol: a
+      endpoints: {us: {url: "https://y.example", fact: {source: s, date: 2026-11-01}}}
+      region: us
+      fact: {source: s, date: 2026-11-01}
+      models:
+        small: {features: [tools], modalities: [text], max_input: 8000, prices: [{input: 2, output: 8, fact: {source: s, date: 2026-11-01}}], fact: {source: s, date: 2026-11-01}}
+routes:
+  chat: {chain: [qwen:big, other:small]}
+  spare: {chain: [other:small, qwen:big]}
+"""
+
+
+def test_off_tells_first_what_the_routes_that_go_on_would_lose(run, policy):
+    policy.write_text(FACTS, encoding="utf-8")
+    ran = run("off", "alibaba", "--reason", "drill")
+    assert ran.err == (
+        "operator `alibaba`: `qwen:big` would stop\n"
+        "warning: no target left of `chat` is known to have seed, vision\n"
+        "warning: prompts of `chat` could have 8,000 tokens, not 200,000\n"
+        "note: the first target of `chat` would cost 2 and 8 USD per million tokens of input and output, not 0.5 and 1\n"
+        "warning: no target left of `spare` is known to have seed, vision\n"
+        "warning: prompts of `spare` could have 8,000 tokens, not 200,000\n"
+    )
+    run("on", "alibaba")
+    assert run("off", "other", "--reason", "drill").err == (
+        "operator `other`: `other:small` would stop\n"
+        "note: the first target of `spare` would cost 0.5 and 1 USD per million tokens of input and output, not 2 and 8\n"
+    )

@@ -110,6 +110,18 @@ def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
     tell(f"{impact.kind} `{name}`: {_listed(impact.stops) or 'no target'} would stop")
     if impact.stranded:
         tell(f"warning: no target would be left for {_listed(impact.stranded)}")
+    for change in impact.changed:
+        if change.needs:
+            tell(f"warning: no target left of `{change.route}` is known to have {', '.join(change.needs)}")
+        if change.room is not None:
+            before, after = change.room
+            tell(f"warning: prompts of `{change.route}` could have {after:,} tokens, not {before:,}")
+        if change.prices is not None:
+            (old_in, old_out), (new_in, new_out) = change.prices
+            tell(
+                f"note: the first target of `{change.route}` would cost {new_in:g} and {new_out:g} USD per million tokens "
+                f"of input and output, not {old_in:g} and {old_out:g}"
+            )
     targets = {one.target for route in client.status().routes.values() for one in route}
     if impact.kind == "author":
         unknown = sorted(str(target) for target in targets if target.author is None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..types import Target
 from .targets import Planned
-from .views import Impact
+from .views import Impact, RouteImpact
 
 if TYPE_CHECKING:
     from .core import Core
@@ -59,17 +60,22 @@ class Switchboard:
         kind = kind or self._kind_of(name, weights=weights)
         entry, moment = _entry(kind, name), datetime.now(UTC)
         stops: dict[Target, None] = {}  # in order, each once
-        stranded = []
+        stranded, changed = [], []
+
+        def covered(planned: Planned) -> bool:
+            return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
+
         for route in self._core.policy.routes:
-            live = [planned.plan for planned in self._core.chain(route) if self._is_live(planned)]
-            stopped = [plan for plan in live if entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment)]
-            if stopped and len(stopped) == len(live):
+            live = [planned for planned in self._core.chain(route) if self._is_live(planned)]
+            left = [planned for planned in live if not covered(planned)]
+            if live and not left:
                 stranded.append(route)
+            elif len(left) < len(live):
+                changed.append(_loss(route, live, left))
         for planned in self._core.everybody():
-            plan = planned.plan
-            if self._is_live(planned) and entry.covers(plan.target, jurisdiction=plan.jurisdiction, at=moment):
-                stops[plan.target] = None
-        return Impact(kind, tuple(stops), tuple(stranded))
+            if self._is_live(planned) and covered(planned):
+                stops[planned.plan.target] = None
+        return Impact(kind, tuple(stops), tuple(stranded), tuple(changed))
 
     def _is_live(self, planned: Planned) -> bool:
         """Whether a target is asked: here, or where the variables are set that are not set here."""
@@ -126,6 +132,21 @@ class Switchboard:
             f"`{name[:100]}` is no {words} of this policy",
             hint=did_you_mean(name, known) or f"known are {', '.join(known[:16]) or 'none'}",
         )
+
+
+def _loss(route: str, live: Sequence[Planned], left: Sequence[Planned]) -> RouteImpact:
+    """Compare the targets of a route that are asked now with those that would be left."""
+    needs = frozenset[str]().union(*(one.known for one in live)) - frozenset[str]().union(*(one.known for one in left))
+    before, after = (max((one.room for one in some if one.room < sys.maxsize), default=0) for some in (live, left))
+    old, new = (
+        (some[0].prices[0].input, some[0].prices[0].output) if some[0].prices else None for some in (live, left)
+    )
+    return RouteImpact(
+        route,
+        tuple(sorted(needs)),
+        (before, after) if 0 < after < before else None,
+        (old, new) if old is not None and new is not None and old != new else None,
+    )
 
 
 def _end(until: datetime | timedelta, now: datetime) -> datetime:
