@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
+from ..observe import emit
 from ..types import Target
 from .targets import Planned
 from .views import Impact, RouteImpact
@@ -53,6 +55,7 @@ class Switchboard:
         entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
         with self._writing, _written(self._core.switches.file):
             self._core.switches.throw(entry)
+        _tell("off", entry, entry.by)
         return self.stranded()
 
     def impact(self, name: str, *, weights: bool = False, kind: OffKind | None = None) -> Impact:
@@ -90,6 +93,8 @@ class Switchboard:
         subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
         with self._writing, _written(self._core.switches.file):
             lifted = self._core.switches.lift(subjects, by=by or _user())
+        for entry in lifted:
+            _tell("on", entry, by or _user())
         held = [entry for entry in self._core.policy.off if entry.name == name]
         if held:
             where = self._core.policy.source or "the policy"
@@ -132,6 +137,13 @@ class Switchboard:
             f"`{name[:100]}` is no {words} of this policy",
             hint=did_you_mean(name, known) or f"known are {', '.join(known[:16]) or 'none'}",
         )
+
+
+def _tell(action: str, entry: OffEntry, by: str | None) -> None:
+    subject, until = f"{entry.kind} {entry.name}", None if entry.until is None else entry.until.isoformat()
+    emit(
+        logging.WARNING, "multimodel.switched", action=action, subject=subject, by=by, reason=entry.reason, until=until
+    )
 
 
 def _loss(route: str, live: Sequence[Planned], left: Sequence[Planned]) -> RouteImpact:
