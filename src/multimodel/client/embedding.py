@@ -201,7 +201,15 @@ class _Port(Reach):
                 lose(f"extra.{vendor}", "options of another vendor were not sent")
         request = self._request.model_copy(update={"extra": extra})
         return Attempt(
-            request, target.model, False, start.limits, now, self._note(target), given_up=given_up, lose=lose
+            request,
+            target.model,
+            False,
+            start.limits,
+            now,
+            self._note(target),
+            given_up=given_up,
+            lose=lose,
+            check=self._check(planned, now),
         )
 
     def _told(self, events: Iterator[AnswerEvent]) -> Generator[AnswerEvent, None, None]:

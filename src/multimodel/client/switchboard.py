@@ -43,16 +43,18 @@ class Switchboard:
         until: datetime | timedelta | None,
         by: str | None,
         weights: bool = False,
+        cut: bool = False,
         kind: OffKind | None = None,
     ) -> tuple[str, ...]:
         """Switch off; return the routes that have no target left.
 
+        :param cut: whether attempts that are under way end too.
         :param kind: what ``name`` is; None looks it up.
         """
         moment = datetime.now(UTC)
         end = None if until is None else _end(until, moment)
         kind = kind or self._kind_of(name, weights=weights)
-        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
+        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end, cut=cut)
         with self._writing, _written(self._core.switches.file):
             self._core.switches.throw(entry)
         _tell("off", entry, entry.by)
