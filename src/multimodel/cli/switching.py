@@ -122,6 +122,9 @@ def _tell_impact(client: Client, name: str, kind: OffKind | None) -> tuple[str, 
         if change.room is not None:
             before, after = change.room
             tell(f"warning: prompts of `{change.route}` could have {after:,} tokens, not {before:,}")
+        if change.places is not None:
+            before_there, there = change.places
+            tell(f"note: the first target of `{change.route}` would store in {there}, not in {before_there}")
         if change.prices is not None:
             (old_in, old_out), (new_in, new_out) = change.prices
             tell(

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
+from ..config.residency import Residency
 from ..config.routes import Budget as BudgetConfig
 from ..config.routes import Need
 from ..drivers.base import now
@@ -165,11 +166,19 @@ class Core:
             raise ConfigurationError(f"`only` and `avoid` leave no target of route `{name}`", hint="name fewer")
         return left
 
-    def obstacle(self, planned: Planned, needs: frozenset[str]) -> tuple[str, str] | None:
-        """Say why a target is not eligible for a call with these needs: a word, and a detail for people."""
+    def obstacle(
+        self, planned: Planned, needs: frozenset[str], rule: Residency | None = None
+    ) -> tuple[str, str] | None:
+        """Say why a target is not eligible for a call with these needs: a word, and a detail for people.
+
+        :param rule: what the call itself says about places, besides the route.
+        """
         off = self.switches.against(planned.plan.target, planned.plan.jurisdiction)
         if off is not None:
             return "off", f"{off.kind} {off.name}" + (f": {off.reason}" if off.reason else "")
+        outside = planned.outside or planned.account.outside(rule)
+        if outside is not None:
+            return "residency", outside
         if planned.why_not is not None:
             return "unavailable", planned.why_not
         missing = (needs & planned.plan.lacks) - {"json_schema"}  # which can be asked for in words

@@ -160,6 +160,7 @@ class Port(Reach):
             given_up,
             lose,
             self._check(planned, now),
+            planned.account.hosts,
         )
 
     def _asked(self, request: Request, planned: Planned) -> Request:

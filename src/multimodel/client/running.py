@@ -65,7 +65,7 @@ class Running:
         able: list[Planned] = []
         demand = Demand(request)
         for planned in core.selected(name, choices.only, choices.avoid):
-            why = core.obstacle(planned, needs) or demand.misfit(planned)
+            why = core.obstacle(planned, needs, choices.residency) or demand.misfit(planned)
             if why is None:
                 able.append(planned)
             else:
@@ -93,7 +93,11 @@ class Running:
             self.call.budget = core.budget(name, settings.budget)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else core.shadow(name)
-        if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
+        if (
+            shadow is not None
+            and chosen(shadow, choices.only, choices.avoid)
+            and core.obstacle(shadow, needs, choices.residency) is None
+        ):
             self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata)
 
     def begin(self) -> None:

@@ -160,7 +160,17 @@ def _loss(route: str, live: Sequence[Planned], left: Sequence[Planned]) -> Route
         tuple(sorted(needs)),
         (before, after) if 0 < after < before else None,
         (old, new) if old is not None and new is not None and old != new else None,
+        (here, there) if (here := _place(live[0])) != (there := _place(left[0])) else None,
     )
+
+
+def _place(planned: Planned) -> str:
+    """Say where a target stores and infers."""
+    account = planned.account
+    if account.profile.adapter == "local":
+        return "this machine"
+    stored, inferred = account.place.stored_in, account.place.inference_in
+    return f"{', '.join(stored or ('unknown',))} (inference: {', '.join(inferred or ('unknown',))})"
 
 
 def _end(until: datetime | timedelta, now: datetime) -> datetime:

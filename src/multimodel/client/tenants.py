@@ -189,8 +189,8 @@ class _Accounts(Accounts):
             why_not = "the policy's `headers` for it may be a credential of the client's"
         build = partial(_build, shared, setup)
         given = shared.providers if shared.given else []
-        return Account(
-            name, shared.profile, setup, shared.operator, shared.region, why_not, build, given, given=shared.given
+        return replace(
+            shared, setup=setup, why_not=why_not, build=build, providers=given, lacks_key=False, given=shared.given
         )
 
 

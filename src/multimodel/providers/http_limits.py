@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import httpcore2
 from typing_extensions import override
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, error_for
 from ..types import Limits
 
 __all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
@@ -55,6 +55,7 @@ class Wire:
         "_connect_by",
         "_deadline",
         "_given_up",
+        "_hosts",
         "_now",
         "_pause",
         "connected",
@@ -72,10 +73,12 @@ class Wire:
         stream: bool,
         given_up: Callable[[], bool] | None = None,
         check: Callable[[], None] = lambda: None,
+        hosts: frozenset[str] | None = None,
     ) -> None:
         self._now = now
         self._given_up = given_up
         self._check = check
+        self._hosts = hosts
         self.look = _CHECK if given_up is None else _LOOK
         self._deadline = limits.deadline
         self.limit = min(limits.first_content if stream else limits.whole, limits.deadline)
@@ -103,8 +106,13 @@ class Wire:
         """Let the next wait, and all after it together, last so long. What passes until it begins is the reader's."""
         self._pause = seconds
 
-    def begin_to_connect(self) -> None:
-        """From now on the connection has ``connect`` seconds to stand."""
+    def begin_to_connect(self, host: str) -> None:
+        """From now on the connection to ``host`` has ``connect`` seconds to stand.
+
+        :raises PolicyDeniedError: the policy does not allow that host. No name is looked up, and no socket is opened.
+        """
+        if self._hosts is not None and host not in self._hosts:
+            raise error_for("policy_denied", "the host is none that the policy allows for this target", code="host")
         self.connected = True
         self._connect_by = min(self.limit, self._now() + self._connect)
 
@@ -187,7 +195,7 @@ class _Backend(httpcore2.NetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
         wire = WIRE.get()
-        wire.begin_to_connect()
+        wire.begin_to_connect(host)
         failed: Exception = httpcore2.ConnectError("the name has no address")
         addresses: Sequence[str] = _addresses(host, port, wire.left_to_connect())
         if self._check is not None:
@@ -299,7 +307,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         wire = WIRE.get()
-        wire.begin_to_connect()
+        wire.begin_to_connect(host)
         addresses: Sequence[str] = [host]  # tries all addresses of a name by itself
         if self._check is not None:
             addresses = self._check(await _looked_up(host, port, wire.left_to_connect()))

@@ -67,7 +67,7 @@ class Exchange:
         self._model: str | None = None
         self._calls: dict[int, bool] = {}  # by index: whether its name was handed out
         self._sealed = Sealed()
-        self._sending = Sending()
+        self._sending = Sending(attempt.hosts)
         self._token: Token[Sending | None] | None = None
 
     @property
