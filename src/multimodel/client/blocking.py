@@ -18,10 +18,11 @@ from ..drivers.blocking import BlockingDriver
 from ..providers.base import Provider
 from ..types import Completion, Embeddings, Messages
 from ..types.answers import ParsedT
-from .core import Core, PolicySource
+from .core import Core
 from .embedding import Embedding
 from .options import CallOptions
 from .running import Running
+from .source import PolicySource
 from .streams import Stream
 from .view import view_of
 from .views import Explanation, Status

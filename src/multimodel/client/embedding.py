@@ -51,16 +51,17 @@ class Embedding:
         if core.closed:
             raise ConfigurationError("the client is closed", hint="make a new one")
         asked, choices = split_options({name: value for name, value in options.items() if name != "dimensions"})
-        name, settings = core.route(route)
+        held = core.current()
+        name, settings = held.route(route)
         given = {"inputs": inputs, "dimensions": options.get("dimensions"), **asked}
         self._request = validated(EmbedRequest, given)
         self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
-        self._limits = core.limits(name, stream=False, deadline=choices.deadline)
+        self._limits = held.limits(name, stream=False, deadline=choices.deadline)
         self._call = Call(name, self._limits, now(), stream=False)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
-        chain = core.selected(name, choices.only, choices.avoid)
+        chain = held.selected(name, choices.only, choices.avoid)
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
