@@ -33,6 +33,7 @@ campaign: $(VENV)/campaign.stamp  ## the long runs: simulation, sockets, cancell
 	$(BIN)/python -m tests.campaign.simulate
 	$(BIN)/python -m tests.campaign.ledger
 	$(BIN)/python -m tests.campaign.storm
+	$(BIN)/python -m tests.campaign.switching
 	$(BIN)/python -m tests.campaign.frameworks
 	$(BIN)/python -m tests.campaign.mutation
 

@@ -381,6 +381,25 @@ def test_when_one_fails_the_other_is_waited_for(fails_first: int):
     assert two.health.flying == 0
 
 
+@pytest.mark.parametrize(("winner", "loser", "others"), [(1, 2, ()), (2, 1, ()), (1, 2, (C,)), (2, 1, (C,))])
+@pytest.mark.parametrize("lands_first", ["loser", "winner"])
+def test_who_lost_to_an_answer_that_broke_has_its_turn_still(
+    winner: int, loser: int, others: tuple[TargetPlan, ...], lands_first: str
+):
+    two = side_by_side(A, B, *others)
+    assert two.tell(First(102.0, winner)) == Cancel(loser)
+    lands = [Ended(102.1, loser, cancelled=True), failed(winner, "truncated_stream", now=102.1)]
+    do = two.tell(*(lands if lands_first == "loser" else reversed(lands)))
+    if loser == 1 and others:  # its turn is over: it comes last
+        assert isinstance(do, Start)
+        assert (do.plan, do.how) == (C, "restart")
+        do = two.tell(failed(3, "authentication", now=102.2))
+    assert isinstance(do, Start)
+    assert (do.plan, do.how, do.reason) == (A if loser == 1 else B, "restart", "fallback")
+    two.tell(First(111.0, do.attempt), Ended(111.0, do.attempt))
+    assert two.end.error is None
+
+
 def test_one_that_is_left_alone_is_shown_at_once():
     two = side_by_side(stream=True)
     two.tell(failed(1))

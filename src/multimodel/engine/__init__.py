@@ -40,9 +40,11 @@ The laws, in the order in which a call meets them, each with tests that hold it;
     ``test_the_last_resort_is_taken_four_times_a_second_at_most``
 10. A second attempt joins a slow one only on another credential and endpoint with closed breakers, and only with a
     token of a bucket that holds one. The first content wins; the loser is broken off before the winner is shown,
-    and says nothing about its target unless it had failed by itself. Neither is repeated.
+    and says nothing about its target unless it had failed by itself. Neither is repeated; but if the winner's answer
+    breaks, the loser has its turn still.
     ``test_the_loser_is_closed_before_the_second_piece_of_the_winner``, ``test_the_budget_has_no_reserve``,
-    ``test_when_both_fail_each_is_reported_once_and_neither_is_repeated``
+    ``test_when_both_fail_each_is_reported_once_and_neither_is_repeated``,
+    ``test_who_lost_to_an_answer_that_broke_has_its_turn_still``
 11. First content commits a stream: from there on a failure is the caller's to see, or the next target begins anew
     (``restart``) or goes on (``continue``), and the caller is told with its first content. An answer of which a
     tool call was shown does neither. A truncated answer is never a success.

@@ -21,9 +21,10 @@ class Race:
     :ivar do: what the driver shall do now.
     :ivar wake: when a second attempt may join, or None.
     :ivar verdict: the attempt that decides, and how it ended. The race is over when there is one and nobody flies.
+    :ivar loser: whose attempt was broken off, though nothing was wrong with it, for one whose content came first.
     """
 
-    __slots__ = ("_course", "_lead", "_refused", "_winner", "do", "flights", "verdict", "wake")
+    __slots__ = ("_course", "_lead", "_refused", "_winner", "do", "flights", "loser", "verdict", "wake")
 
     def __init__(self, course: Course, plan: TargetPlan, reason: AttemptReason) -> None:
         self._course = course
@@ -31,6 +32,7 @@ class Race:
         self._winner: Flight | None = None
         self._refused: tuple[Flight, Ended] | None = None
         self.verdict: tuple[Flight, Ended] | None = None
+        self.loser: TargetPlan | None = None
         self.wake = self._hedge_at(reason)
         self.flights: list[Flight] = []
         self.do: Start | Cancel | Commit | None = self._begin(plan, reason)
@@ -75,6 +77,8 @@ class Race:
         course, error = self._course, ended.error
         self.flights.remove(flight)
         flight.land(ended, course.now)
+        if error is None and ended.cancelled and self._winner is not None:
+            self.loser = flight.plan
         if error is not None and RULES[error.kind].next == "window":
             course.window_floor = max(course.window_floor or 0, flight.plan.window or 0)
         if flight is self._winner or (self.verdict is None and not self.flights):

@@ -67,7 +67,9 @@ class _Run:
         if self.settings.hedge is not None and first == "first":
             self.health.earn_hedge(self.call.route, self.settings.hedge.budget)
         deferred: list[TargetPlan] = []
-        for position, plan in enumerate(self.plans):
+        position = -1
+        while (position := position + 1) < len(self.plans):  # which may grow
+            plan = self.plans[position]
             course.rest = self.plans[position + 1 :]
             if course.too_late:
                 return self._out_of_time()
@@ -222,7 +224,7 @@ class _Run:
         flight, ended = yield from self._attempt(plan, reason)
         if ended.error is None or course.committed:
             return flight, ended
-        if plan.key in course.asked:  # of two side by side neither is repeated
+        if plan.key in course.asked or flight.plan is not plan:  # of two side by side neither is repeated
             return flight, ended
         if ended.error.path is not None and plan.retry.attempts > 1 and self._may_send(plan):
             return (yield from self._other_path(plan, ended.error.path))
@@ -283,7 +285,17 @@ class _Run:
             raise
         finally:
             race.abandon(outcome)
+        if race.loser is not None and race.verdict[1].error is not None:
+            self._spare(race.loser)
         return race.verdict
+
+    def _spare(self, loser: TargetPlan) -> None:
+        """Give who lost a race its turn still, as the answer that won it broke: later in the chain, or at its end."""
+        course = self.course
+        course.asked.discard(loser.key)
+        if loser not in course.rest:
+            self.plans = [*self.plans, loser]
+            course.rest = [*course.rest, loser]
 
     def _repeatable(self, ended: Ended) -> bool:
         error = ended.error

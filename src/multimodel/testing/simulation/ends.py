@@ -67,7 +67,10 @@ def _fails(memory: Memory, trace: Trace, error: CallError, now: float) -> None:
 def _all_were_tried(trace: Trace, error: CallError) -> bool:
     assert isinstance(error, AllTargetsFailedError)
     skipped = {str(skip.target) for skip in trace.call.skipped}
-    complete = all(plan.key in trace.visited or str(plan.target) in skipped for plan in trace.plans)
+    complete = all(
+        (plan.key in trace.visited and plan.key not in trace.spared) or str(plan.target) in skipped
+        for plan in trace.plans
+    )
     failed = sum(outcome != "lost" for outcome in trace.outcomes.values()) - trace.unsent
     counted = len(error.exceptions) == max(1, failed + len(trace.call.skipped))
     return counted and trace.fatal is None and (complete or (trace.done and trace.call.settings.effects))

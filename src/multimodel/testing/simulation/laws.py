@@ -129,11 +129,16 @@ class Laws:
             result, blamed = self._failed(trace, flown, error, now)
         elif event.cancelled:
             trace.outcomes[event.attempt] = "lost"
+            trace.lost = flown.plan.key
         else:
             trace.outcomes[event.attempt] = "ok"
             trace.whole = plan
             memory.gates.answered(plan)
             result = "success"
+        if trace.lost is not None and not trace.flying:
+            if trace.whole is None:  # so what had won broke
+                trace.spared.add(trace.lost)
+            trace.lost = None
         if blamed is None and not memory.books.tracks:
             return
         answered = error is not None and error.status is not None

@@ -29,8 +29,8 @@ class Trace:
     """What is remembered of one call."""
 
     __slots__ = (
-        "call", "committed", "content", "deadline", "done", "fatal", "flying", "idle_since", "last", "last_error", "number", "outcomes",
-        "per_target", "plans", "position", "repeats", "sent", "skips", "stale", "tool", "unsent", "visited", "whole", "window",
+        "call", "committed", "content", "deadline", "done", "fatal", "flying", "idle_since", "last", "last_error", "lost", "number", "outcomes",
+        "per_target", "plans", "position", "repeats", "sent", "skips", "spared", "stale", "tool", "unsent", "visited", "whole", "window",
     )  # fmt: skip
 
     def __init__(self, number: int, call: Call, plans: Sequence[TargetPlan]) -> None:
@@ -40,12 +40,14 @@ class Trace:
         self.plans = plans
         self.flying: dict[int, Flown] = {}
         self.visited: list[str] = []
+        self.spared: set[str] = set()  # lost to an answer that broke, and have their turn still
         self.per_target: dict[str, int] = {}
         self.outcomes: dict[int, str] = {}
         self.position = -1  # of the last target that was visited in its turn
         self.sent = self.unsent = self.skips = self.repeats = self.stale = 0
         self.last: Flown | None = None
         self.last_error: CallError | None = None
+        self.lost: str | None = None  # the race that is under way
         self.fatal: CallError | None = None  # after this, no target may be asked
         self.idle_since = call.started  # since when nothing was under way
         self.committed = self.content = self.tool = self.done = False

@@ -20,6 +20,8 @@ def check_start(memory: Memory, trace: Trace, start: Start, now: float) -> None:
     flown = Flown(start, now)
     if now + MIN_ATTEMPT > trace.deadline + ROUNDING or start.limits.deadline > trace.deadline + ROUNDING:
         memory.tell("deadline", f"{plan.target} is asked {trace.deadline - now:.3f} s before the end", trace, now)
+    if key in trace.spared:
+        trace.per_target[key] = 0
     count = trace.per_target[key] = trace.per_target.get(key, 0) + 1
     if count > plan.retry.attempts or trace.sent - trace.unsent >= call.settings.max_attempts:
         memory.tell("attempts", f"request {count} to {plan.target}, {trace.sent + 1} in all", trace, now)
@@ -54,7 +56,7 @@ def _follows(memory: Memory, trace: Trace, start: Start, now: float) -> None:
     plan, settings, target = start.plan, trace.call.settings, start.plan.target
     if trace.flying:
         _joins(memory, trace, start, now)
-    elif trace.last is not None and trace.last.plan.key == plan.key:
+    elif trace.last is not None and trace.last.plan.key == plan.key and plan.key not in trace.spared:
         _repeats_target(memory, trace, start, now)
     else:
         _visits(memory, trace, start, now)
@@ -77,11 +79,13 @@ def _follows(memory: Memory, trace: Trace, start: Start, now: float) -> None:
 def _visits(memory: Memory, trace: Trace, start: Start, now: float) -> None:
     plan, target = start.plan, start.plan.target
     _earn(memory, plan)
-    if plan.key in trace.visited:
+    spared = plan.key in trace.spared
+    if plan.key in trace.visited and not spared:
         memory.tell("order", f"{target} is visited again", trace, now)
     trace.visited.append(plan.key)
+    trace.spared.discard(plan.key)
     trace.repeats = trace.stale = 0
-    if start.reason == "last_resort":
+    if start.reason == "last_resort" or spared:
         return
     position = next(at for at, one in enumerate(trace.plans) if one.key == plan.key)
     skipped = {str(skip.target) for skip in trace.call.skipped}
@@ -137,13 +141,14 @@ def _joins(memory: Memory, trace: Trace, start: Start, now: float) -> None:
         "it is too early": now < first.begun + after - ROUNDING,
         "its breaker is not closed": not memory.books.closed(plan),
         "there is no token": level < 1.0 - ROUNDING,
-        "it was asked before": plan.key in trace.visited,
+        "it was asked before": plan.key in trace.visited and plan.key not in trace.spared,
     }
     for why, is_so in wrong.items():
         if is_so:
             memory.tell("hedge", f"{plan.target} joins though {why}", trace, now)
     memory.hedges[trace.call.route] = 0.0
     trace.visited.append(plan.key)
+    trace.spared.discard(plan.key)
     _earn(memory, plan)
 
 
