@@ -1,8 +1,11 @@
-"""What can be told about a policy that has no mistakes, without a network."""
+"""What is doubtful about a policy that has no mistakes: its accounts, its models, its `off:`, each by itself.
+
+What its routes amount to is told by ``multimodel.client.check``, which knows them as the engine does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -10,27 +13,30 @@ from ..providers.pricing import list_prices
 from ..providers.profile import Profile
 from ..types import Target
 from .facts import doubts
-from .policy import Policy
+from .policy import OffKind, Policy
 from .problems import MistakeError, Path, Problem, did_you_mean
-from .provider import key_of, profile_of
+from .provider import ProviderConfig, key_of, profile_of
 from .routes import ChainMember, Route
-from .units import format_duration
 
-__all__ = ["check_policy"]
+__all__ = ["check_policy", "ordered"]
 
 
 def check_policy(
     policy: Policy, *, environ: Mapping[str, str], profiles: Mapping[str, Profile], today: date
 ) -> list[Problem]:
-    """Tell what is doubtful about a loaded policy: errors first, then warnings, then notes.
+    """Tell what is doubtful about a loaded policy.
 
     :param environ: where the profiles' key variables are looked up.
     :param profiles: the catalogue the policy was loaded with.
     :param today: the day by which retired models and ended switches are judged.
     """
-    found = list(_Check(policy, environ, profiles, today).problems())
+    return ordered(_Check(policy, environ, profiles, today).problems())
+
+
+def ordered(problems: Iterable[Problem]) -> list[Problem]:
+    """Sort problems: errors first, then warnings, then notes, each by their lines."""
     order = ("error", "warning", "note")
-    return sorted(found, key=lambda problem: (order.index(problem.severity), problem.line or 0, problem.column or 0))
+    return sorted(problems, key=lambda problem: (order.index(problem.severity), problem.line or 0, problem.column or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,6 @@ class _Use:
     target: Target
     profile: Profile
     path: Path
-
-    @property
-    def jurisdiction(self) -> str | None:
-        same = self.target.operator == self.profile.operator
-        return self.profile.jurisdiction if same else None
 
 
 class _Check:
@@ -84,7 +85,6 @@ class _Check:
         for use in self.first_uses():
             yield from self.model(use)
         for name, route in self.policy.routes.items():
-            yield from self.route(name, route)
             yield from self.weights(name, route)
             yield from self.prices(name, route)
         yield from self.off_entries()
@@ -120,13 +120,15 @@ class _Check:
             key = key_of(config, profile, self.environ)
         except MistakeError as mistake:
             message = f"{variable}: {mistake.message}; the targets of `{name}` are skipped"
-            yield self.tell("warning", path, message, mistake.hint, at_key=True)
+            yield self.tell("warning", path, message, mistake.hint, code="unusable-key", at_key=True)
             return
         if key is None and profile.key_required and config.base_url is None:
             hint = f"set {variable}, or `api_key:`" if variable else "set `api_key:`"
-            yield self.tell("warning", path, f"`{name}` has no key; its targets are skipped", hint, at_key=True)
+            message = f"`{name}` has no key; its targets are skipped"
+            yield self.tell("warning", path, message, hint, code="missing-key", at_key=True)
         if key is not None and key.stripped:
-            yield self.tell("note", path, f"a line end after the key of `{name}` was removed", None, at_key=True)
+            message = f"a line end after the key of `{name}` was removed"
+            yield self.tell("note", path, message, code="key-line-end", at_key=True)
 
     def provider(self, name: str) -> Iterator[Problem]:
         """What is written under ``providers``."""
@@ -136,25 +138,38 @@ class _Check:
         if profile is None:
             return
         if name not in self.used_providers():
-            yield self.tell("note", path, f"no route uses `{name}`", None, at_key=True)
+            yield self.tell("note", path, f"no route uses `{name}`", code="unused-provider", at_key=True)
         if config.api_key is not None and (*path, "api_key") not in self.policy.origin.variables:
             hint = 'write `"${NAME}"` and put the key into that variable'
-            yield self.tell("warning", (*path, "api_key"), "the key itself stands in the policy", hint)
+            message = "the key itself stands in the policy"
+            yield self.tell("warning", (*path, "api_key"), message, hint, code="literal-key")
         if config.base_url is not None:
             yield from self.own_endpoint(name, profile)
         elif config.region is None and profile.region is not None and len(profile.endpoints) > 1:
             message = f"`{name}` has no `region`: `{profile.region}` is used"
-            yield self.tell("note", path, message, "set `region:`, if it matters where data goes", at_key=True)
+            hint = "set `region:`, if it matters where data goes"
+            yield self.tell("note", path, message, hint, code="default-region", at_key=True)
 
     def own_endpoint(self, name: str, profile: Profile) -> Iterator[Problem]:
         path: Path = ("providers", name, "base_url")
         config = self.policy.providers[name]
         if config.operator is None and profile.operator is not None:
             message = f"`{name}` has its own endpoint and counts as operated by `{profile.operator}`"
-            yield self.tell("note", path, message, "set `operator:`, if somebody else runs it")
-        if config.api_key is None and any(self.environ.get(variable) for variable in profile.key):
+            hint = "set `operator:`, if somebody else runs it"
+            yield self.tell("note", path, message, hint, code="assumed-operator")
+        if config.api_key is None and self.usable_key(config, profile):
             message = f"`{name}` has its own endpoint, which is sent the key of `{profile.name}`"
-            yield self.tell("warning", path, message, "set `api_key:`")
+            yield self.tell("warning", path, message, "set `api_key:`", code="vendor-key-elsewhere")
+        if not str(config.base_url).startswith("http:"):  # which is this machine
+            message = f"where `{name}` stores data and computes is unknown"
+            hint = "no rule about places can hold there; ask who runs it"
+            yield self.tell("note", path, message, hint, code="unknown-place")
+
+    def usable_key(self, config: ProviderConfig, profile: Profile) -> bool:
+        try:
+            return key_of(config, profile, self.environ) is not None
+        except MistakeError:
+            return False
 
     def model(self, use: _Use) -> Iterator[Problem]:
         """What the catalogue knows of a model."""
@@ -163,33 +178,14 @@ class _Check:
         if facts is None:
             if profile.adapter != "local":
                 message = f"`{target}` is unverified: the catalogue does not list it"
-                yield self.tell("note", use.path, message, did_you_mean(target.model, profile.models))
+                hint = did_you_mean(target.model, profile.models)
+                yield self.tell("note", use.path, message, hint, code="unverified-model")
             return
         found = profile.endpoint(self.policy.provider(target.provider).region or profile.region or "")
         region = found[0] if found else None
         for doubt in doubts(facts, region=region, hosted=target.operator is not None, today=self.today):
-            yield self.tell(doubt.severity, use.path, f"`{target}` {doubt.message}", doubt.hint)
-
-    def route(self, name: str, route: Route) -> Iterator[Problem]:
-        """What a chain amounts to."""
-        uses = self.chains[name]
-        operators = {use.target.operator for use in uses}
-        if len(operators) == 1 and None not in operators:
-            message = f"every target of `{name}` is operated by `{operators.pop()}`"
-            hint = "add a target of another operator, or local weights"
-            yield self.tell("warning", ("routes", name, "chain"), message, hint, at_key=True)
-        first = route.timeouts.first_content
-        if first is not None and route.deadline < first:
-            message = f"the deadline of {format_duration(route.deadline)} is shorter than `first_content`"
-            yield self.tell("warning", ("routes", name, "deadline"), message, "raise one, or lower the other")
-        if route.mid_stream == "continue" and not any(map(_goes_on, uses[1:])):
-            message = "no target after the first is known to go on with an answer: a broken stream ends with an error"
-            yield self.tell("warning", ("routes", name, "mid_stream"), message, "set `restart`, or add such a target")
-        if route.hedge is not None and len({use.target.provider for use in uses}) == 1:
-            message = "all targets share one account: nobody can be asked beside the first"
-            yield self.tell(
-                "warning", ("routes", name, "hedge"), message, "add a target of another provider", at_key=True
-            )
+            message = f"`{target}` {doubt.message}"
+            yield self.tell(doubt.severity, use.path, message, doubt.hint, code=doubt.code)
 
     def prices(self, name: str, route: Route) -> Iterator[Problem]:
         """Targets that a budget leaves out, because nobody knows what they cost."""
@@ -201,7 +197,8 @@ class _Check:
             found = use.profile.endpoint(region) if region is not None and config.base_url is None else None
             if not list_prices(use.profile, target.model, found[0] if found else None, target.operator):
                 message = f"the price of `{target}` is unknown: with a budget it is never asked"
-                yield self.tell("warning", use.path, message, "write its price into a profile, or remove the budget")
+                hint = "write its price into a profile, or remove the budget"
+                yield self.tell("warning", use.path, message, hint, code="unpriced-target")
 
     def weights(self, name: str, route: Route) -> Iterator[Problem]:
         """Whether targets that turn texts into vectors turn them into the same ones."""
@@ -214,46 +211,45 @@ class _Check:
         if len(found) > 1:
             message = f"the targets of `{name}` have different weights: for vectors only those of the first are asked"
             hint = "make a route for each, or say with `weights_id` that they are the same"
-            yield self.tell("warning", ("routes", name, "chain"), message, hint, at_key=True)
+            yield self.tell("warning", ("routes", name, "chain"), message, hint, code="unlike-vectors", at_key=True)
 
     def off_entries(self) -> Iterator[Problem]:
-        """What the entries of ``off`` leave of each route, and whether they name anything."""
+        """Whether the entries of ``off`` hold, and name anything."""
         at = datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
-        for name, uses in self.chains.items():
-            covering = [self.covering(use, at) for use in uses]
-            if uses and None not in covering:
-                path: Path = ("off", next(index for index in covering if index is not None))
-                yield self.tell("error", path, f"`off` leaves `{name}` without a target", "add a target that stays on")
         for index, entry in enumerate(self.policy.off):
-            if entry.kind in {"operator", "author"}:
-                known = self.known(entry.kind)
-                if entry.name not in known:
-                    message = f"`{entry.name}` is no {entry.kind} that the policy or the catalogue knows"
-                    yield self.tell(
-                        "warning", ("off", index, entry.kind), message, did_you_mean(entry.name, sorted(known))
-                    )
-            if entry.kind == "author":
-                for use in self.first_uses():
-                    if use.target.author is None:
-                        message = f"the author of `{use.target}` is unknown, so it stays on"
-                        yield self.tell(
-                            "warning", ("off", index, "author"), message, "switch the target off, if it is meant"
-                        )
+            path: Path = ("off", index, entry.kind)
+            if entry.until is not None and entry.until <= at:
+                message = f"ended on {entry.until.date()}: `{entry.name}` is asked again"
+                yield self.tell("warning", ("off", index, "until"), message, "remove the entry", code="off-ended")
+                continue
+            if entry.since is not None and entry.since.date() > self.today:
+                message = f"`{entry.name}` is off already: `since` only says when that was decided"
+                hint = "add the entry on that day"
+                yield self.tell("warning", ("off", index, "since"), message, hint, code="off-early")
+            known = self.known(entry.kind)
+            if known is not None and entry.name not in known:
+                whose = "any route" if entry.kind == "target" else "the policy or the catalogue"
+                message = f"`{entry.name}` is no {entry.kind} of {whose}"
+                hint = did_you_mean(entry.name, sorted(known))
+                yield self.tell("warning", path, message, hint, code="off-names-nothing")
+            for use in self.first_uses() if entry.kind == "author" else ():
+                if use.target.author is None:
+                    message = f"the author of `{use.target}` is unknown, so it stays on"
+                    hint = "switch the target off, if it is meant"
+                    yield self.tell("warning", path, message, hint, code="off-author-unknown")
 
-    def covering(self, use: _Use, at: datetime) -> int | None:
-        for index, entry in enumerate(self.policy.off):
-            if entry.covers(use.target, jurisdiction=use.jurisdiction, at=at):
-                return index
-        return None
-
-    def known(self, kind: str) -> set[str]:
+    def known(self, kind: OffKind) -> set[str] | None:
+        """Return what an entry of ``off`` may name; None where loading has looked already."""
         profiles = [*self.profiles.values(), *(use.profile for use in self.first_uses())]
-        if kind == "author":
-            return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
-        named = {config.operator for config in self.policy.providers.values() if config.operator}
-        return named | {profile.operator for profile in profiles if profile.operator}
-
-
-def _goes_on(use: _Use) -> bool:
-    facts = use.profile.facts(use.target.model)
-    return facts is not None and "prefill" in facts.features
+        match kind:
+            case "author":
+                return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
+            case "operator":
+                named = {config.operator for config in self.policy.providers.values() if config.operator}
+                return named | {profile.operator for profile in profiles if profile.operator}
+            case "jurisdiction":
+                return {profile.jurisdiction for profile in profiles if profile.jurisdiction}
+            case "target":
+                return {str(use.target) for use in self.first_uses()}
+            case _:
+                return None

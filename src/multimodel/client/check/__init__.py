@@ -1,0 +1,44 @@
+"""What ``check`` tells of a policy that has no mistakes, without a network.
+
+Errors are what no call can survive, whatever the machine; what only this machine lacks is a warning. The policy by
+itself is judged by :func:`~multimodel.config.check_policy`; here it is what its routes amount to, as the engine sees
+them, and the files that belong to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+
+from ...config import Problem, check_policy
+from ...config.check import ordered
+from ..core import Core
+from . import files, money, reach, spread, usable
+from .subject import Subject, subjects
+
+__all__ = ["check"]
+
+
+def check(core: Core, *, today: date) -> list[Problem]:
+    """Tell what is doubtful: errors first, then warnings, then notes.
+
+    :param today: the day by which models that go and entries that have ended are judged.
+    """
+    found = [
+        *files.problems(core),
+        *check_policy(core.policy, environ=os.environ, profiles=core.profiles, today=today),
+    ]
+    for subject in subjects(core):
+        found += _route(subject)
+    told: set[tuple[str, str]] = set()
+    return ordered(
+        one for one in found if (one.code, one.message) not in told and not told.add((one.code, one.message))
+    )
+
+
+def _route(subject: Subject) -> Iterator[Problem]:
+    yield from usable.problems(subject)
+    yield from spread.problems(subject)
+    yield from reach.problems(subject)
+    yield from money.problems(subject)

@@ -1,0 +1,147 @@
+"""Whether a chain can be walked to its end: within the deadline, within the attempts; and whether a hedge ever fires.
+
+A silent target is waited for until its limit, and never so long that the targets after it have nothing left:
+``min(limit, time left / min(targets left, 3))``. A target that refuses is asked ``retry.attempts`` times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, combinations
+
+from ...config import Problem, format_duration
+from ...engine.course import MIN_ATTEMPT
+from .subject import Member, Subject
+
+__all__ = ["problems"]
+
+_SHARES = 3
+
+
+def problems(subject: Subject) -> Iterator[Problem]:
+    """Tell what the limits of a route make impossible."""
+    route, members = subject.route, subject.in_play
+    if route.deadline < MIN_ATTEMPT:
+        message = f"no attempt is begun that has less than {format_duration(MIN_ATTEMPT)}: every call fails"
+        yield subject.tell("error", subject.at("deadline"), message, "raise it", code="deadline-too-short")
+        return
+    yield from _limits(subject, members)
+    yield from _attempts(subject, members)
+    if route.mid_stream == "continue" and not any(member.planned.plan.prefill for member in members[1:]):
+        message = "no target after the first is known to go on with an answer: a broken stream ends with an error"
+        hint = "set `restart`, or add such a target"
+        yield subject.tell("warning", subject.at("mid_stream"), message, hint, code="cannot-continue")
+    if route.hedge is not None:
+        yield from _hedge(subject, members)
+
+
+# --- time ---
+
+
+def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
+    """Limits that a target does not get: ever, or once those before it were silent."""
+    deadline = subject.route.deadline
+    which = "first_content" if subject.route.transfer == "stream" else "whole"
+    left, told = deadline, False
+    for index, member in enumerate(members):
+        own = _own(member)
+        shares = min(len(members) - index, _SHARES)
+        best, worst = deadline / shares, left / shares
+        left -= min(own, worst)
+        if worst < MIN_ATTEMPT:
+            message = f"{member} is never asked after the others were silent: the deadline leaves it no time"
+            yield subject.tell("warning", member.path, message, "raise `deadline`", code="unreachable-fallback")
+            return
+        if told or worst >= own or not _is_written(subject, member, which):
+            continue
+        told = True
+        path, limit = subject.at("deadline"), f"`{which}` of {format_duration(own)}"
+        if deadline < own:
+            message = f"the deadline of {format_duration(deadline)} is shorter than {limit}"
+            yield subject.tell("warning", path, message, "raise one, or lower the other", code="deadline-too-short")
+        elif best < own:
+            message = f"the {limit} never holds for {member}: the targets after it keep their shares of the deadline, so it gets {_short(best)}"
+            yield subject.tell(
+                "warning", path, message, "raise `deadline`, or lower the limit", code="deadline-too-short"
+            )
+        else:
+            message = f"when those before it are silent, {member} gets {_short(worst)}, not its {limit}"
+            yield subject.tell(
+                "note", path, message, "raise `deadline`, or lower the limits", code="deadline-cuts-fallback"
+            )
+
+
+def _own(member: Member) -> float:
+    plan = member.planned.plan
+    return plan.first_content if plan.stream else plan.whole
+
+
+def _is_written(subject: Subject, member: Member, which: str) -> bool:
+    own = subject.route.chain[subject.members.index(member)].timeouts
+    return which in subject.route.timeouts.model_fields_set or (own is not None and which in own.model_fields_set)
+
+
+def _short(seconds: float) -> str:
+    return f"{round(seconds, 1):g}s"
+
+
+# --- attempts ---
+
+
+def _attempts(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
+    """Targets that the attempts of a call do not reach."""
+    most, path = subject.route.max_attempts, subject.at("max_attempts")
+    repeats = [member.planned.plan.retry.attempts for member in members]
+    before = [0, *accumulate(repeats)]
+    enough = before[-2] + 1
+    if len(members) > most:
+        message = f"{members[most]} is never asked after the others have failed: `max_attempts` is {most}"
+        yield subject.tell("warning", path, message, f"raise it to {enough}", code="unreachable-fallback")
+        return
+    for member, used, repeat in zip(members[1:], before[1:], repeats, strict=False):
+        if used < most:
+            continue
+        message = f"{member} is not asked when those before it fail {used} times: `max_attempts` is {most}"
+        hint = f"raise it to {enough}, or lower `retry`"
+        if repeat >= most:  # one target alone uses them up
+            yield subject.tell("warning", path, message, hint, code="unreachable-fallback")
+        else:
+            yield subject.tell("note", path, message, hint, code="fallback-after-repeats")
+        return
+
+
+# --- hedge ---
+
+
+def _hedge(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
+    why = _never_fires(subject, members)
+    if why is not None:
+        yield subject.tell("warning", subject.at("hedge"), why[0], why[1], code="hedge-never-fires", at_key=True)
+
+
+def _never_fires(subject: Subject, members: Sequence[Member]) -> tuple[str, str] | None:
+    route, hedge = subject.route, subject.route.hedge
+    assert hedge is not None
+    plans = [member.planned.plan for member in members]
+    if len({plan.target.provider for plan in plans}) < 2:  # noqa: PLR2004  # one beside the other
+        return (
+            "all targets share one account: nobody can be asked beside the first",
+            "add a target of another provider",
+        )
+    if not any(
+        one.credential != other.credential and one.endpoint != other.endpoint for one, other in combinations(plans, 2)
+    ):
+        return "all targets share one host: nobody can be asked beside the first", "add a target at another host"
+    if not hedge.budget:
+        return "its budget is 0%: nobody is asked beside the first", "raise `budget`, or remove the hedge"
+    if route.max_attempts == 1:
+        return "`max_attempts` is 1: nobody is asked beside the first", "raise it, or remove the hedge"
+    if hedge.after != "p95":
+        waits = [
+            min(_own(member), route.deadline / min(len(members) - index, _SHARES))
+            for index, member in enumerate(members[:-1])
+        ]
+        if hedge.after >= max(waits):
+            message = f"an attempt has ended by then: the first content must come within {_short(max(waits))}"
+            return message, "lower `after`, or raise `first_content`"
+    return None

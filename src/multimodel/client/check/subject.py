@@ -1,0 +1,85 @@
+"""A route as it is judged: its targets as the engine sees them, and why some are not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ...config import OffEntry, Policy, Problem, Route
+from ...config.problems import Path
+from ..core import Core
+from ..targets import Planned
+
+__all__ = ["Member", "Subject", "subjects"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One target of a chain.
+
+    :ivar path: where it stands.
+    :ivar off: the entry that forbids it, or None.
+    :ivar unmet: what the route requires and it is known not to have.
+    """
+
+    planned: Planned
+    path: Path
+    off: OffEntry | None
+    unmet: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"`{self.planned.plan.target}`"
+
+    @property
+    def in_play(self) -> bool:
+        """Whether the policy lets it be asked, be it on this machine or on another."""
+        return self.off is None and not self.unmet
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be asked on this machine."""
+        return self.in_play and self.planned.why_not is None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One route.
+
+    :ivar inherits: whether its chain is told of at the route that it extends.
+    :ivar tell: makes a problem of the policy.
+    """
+
+    name: str
+    route: Route
+    members: tuple[Member, ...]
+    inherits: bool
+    policy: Policy
+    tell: Callable[..., Problem]
+
+    @property
+    def in_play(self) -> tuple[Member, ...]:
+        """The targets that the policy lets be asked."""
+        return tuple(member for member in self.members if member.in_play)
+
+    def at(self, *steps: str | int) -> Path:
+        """Return the way to one of its settings."""
+        return ("routes", self.name, *steps)
+
+
+def subjects(core: Core) -> Iterator[Subject]:
+    """Yield the routes of a policy."""
+    policy = core.policy
+    for name, route in policy.routes.items():
+        parent = policy.routes[route.extends] if route.extends is not None else None
+        inherits = parent is not None and (parent.chain, parent.requires) == (route.chain, route.requires)
+        members = tuple(
+            _member(core, route, ("routes", name, "chain", index), planned)
+            for index, planned in enumerate(core.chain(name))
+        )
+        yield Subject(name, route, members, inherits, policy, policy.origin.problem)
+
+
+def _member(core: Core, route: Route, path: Path, planned: Planned) -> Member:
+    plan = planned.plan
+    off = core.switches.against(plan.target, plan.jurisdiction)
+    return Member(planned, path, off, tuple(sorted(plan.lacks.intersection(route.requires))))

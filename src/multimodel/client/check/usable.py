@@ -1,0 +1,106 @@
+"""Who of a route can be asked at all: by the switches, by what the route requires, and on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from ...config import Problem
+from .subject import Member, Subject
+
+__all__ = ["problems"]
+
+
+def problems(subject: Subject) -> Iterator[Problem]:
+    """Tell who cannot be asked, and whether anybody is left."""
+    if not subject.inherits:
+        for member in subject.members:
+            yield from _requires(subject, member)
+            yield from _machine(subject, member)
+        yield from _stranded(subject)
+    yield from _traffic(subject)
+    yield from _longest_answer(subject)
+
+
+def _requires(subject: Subject, member: Member) -> Iterator[Problem]:
+    if member.unmet:
+        message = f"{member} is never asked: `{subject.name}` requires {', '.join(member.unmet)}, which it lacks"
+        hint = "take it out of the chain, or change `requires`"
+        yield subject.tell("warning", member.path, message, hint, code="requires-unmet")
+        return
+    unknown = sorted(set(subject.route.requires) - member.planned.known)
+    if unknown and member.planned.account.profile.adapter != "local":  # whose lacks are read from the weights
+        message = f"nobody knows whether {member} has {', '.join(unknown)}, so it is asked"
+        yield subject.tell("note", member.path, message, "try it once", code="requires-unverified")
+
+
+def _machine(subject: Subject, member: Member) -> Iterator[Problem]:
+    """What this machine lacks; of keys it is told elsewhere."""
+    planned = member.planned
+    adapter, why_not = planned.account.profile.adapter, planned.why_not
+    if member.unmet:
+        return
+    if adapter == "local":
+        if why_not is not None:
+            reason, _, hint = why_not.partition("\nhint: ")
+            message = f"{member} is skipped: {reason}"
+            yield subject.tell("warning", member.path, message, hint or None, code="weights-unusable")
+        elif not (planned.account.setup.options["archive"] / planned.plan.target.model / _MANIFEST).is_file():
+            message = f"the weights of {member} are not archived: nothing tells whether they were changed"
+            hint = "keep their licence and hashes with `multimodel archive add`"
+            yield subject.tell("note", member.path, message, hint, code="not-archived")
+    elif adapter == "litellm" and not planned.account.given and find_spec("litellm") is None:
+        message = f"{member} is skipped: litellm is not installed"
+        hint = "pip install 'multimodel[litellm]'"
+        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
+
+
+_MANIFEST = "manifest.json"
+
+
+def _stranded(subject: Subject) -> Iterator[Problem]:
+    name, path = subject.name, subject.at("chain")
+    if not subject.in_play:
+        entries = [member.off for member in subject.members]
+        written = [entry for entry in subject.policy.off if entry in entries]
+        if None not in entries and written:
+            path = ("off", subject.policy.off.index(written[0]))
+            message = f"`off` leaves `{name}` without a target"
+        else:
+            message = f"no target of `{name}` can ever be asked: {_reasons(subject)}"
+        yield subject.tell("error", path, message, "add a target that stays on", code="stranded", at_key=True)
+    elif not any(member.usable for member in subject.members):
+        message = f"no target of `{name}` can be asked on this machine: {_reasons(subject)}"
+        hint = "set a key, install what is missing, or add a target"
+        yield subject.tell("warning", path, message, hint, code="stranded-here", at_key=True)
+
+
+def _reasons(subject: Subject) -> str:
+    return ", ".join(f"{member} {_reason(member)}" for member in subject.members)
+
+
+def _reason(member: Member) -> str:
+    if member.off is not None:
+        return f"is off ({member.off.kind} `{member.off.name}`)"
+    if member.unmet:
+        return f"lacks {', '.join(member.unmet)}"
+    return "has no key" if member.planned.account.lacks_key else "cannot be used"
+
+
+def _traffic(subject: Subject) -> Iterator[Problem]:
+    """Weights of targets that are not asked: the draw is made among the others."""
+    for member in subject.members:
+        target = str(member.planned.plan.target)
+        if subject.route.traffic.get(target) and not member.in_play:
+            message = f"the weight of {member}, which {_reason(member)}, goes to the others"
+            path = subject.at("traffic", target)
+            yield subject.tell("note", path, message, code="idle-traffic", at_key=True)
+
+
+def _longest_answer(subject: Subject) -> Iterator[Problem]:
+    for member in subject.in_play:
+        asked, most = member.planned.params.get("max_tokens") or 0, member.planned.max_output
+        if asked > most:
+            message = f"{member} is never asked for {asked} tokens: it answers with {most} at most"
+            hint = "lower `max_tokens`, or give the target `params` of its own"
+            yield subject.tell("warning", member.path, message, hint, code="answer-too-long")

@@ -1,0 +1,208 @@
+"""What `check` tells of routes, as the engine would walk them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def check(run, folder, monkeypatch):
+    """Write a policy over own endpoints of three operators, and return what is told of its routes: code and line each."""
+
+    monkeypatch.setenv("OTHER_KEY", "k")
+
+    def check_routes(routes: str, rest: str = "", providers: str = "") -> list[str]:
+        providers += "".join(
+            f'  {name}: {{profile: openai, base_url: "https://{name}.example/v1", api_key: "${{TEST_KEY}}", operator: {name}}}\n'
+            for name in ("one", "two", "three", "four")
+        )
+        (folder / "multimodel.yaml").write_text(f"{rest}providers:\n{providers}routes:\n{routes}", encoding="utf-8")
+        problems = json.loads(run("check", "--json").out)["problems"]
+        ours = [one for one in problems if one["code"] not in {"unverified-model", "unknown-place", "unused-provider"}]
+        return [f"{one['severity']} {one['code']}: {one['message']}" for one in ours]
+
+    return check_routes
+
+
+def test_three_operators_with_the_defaults_raise_no_doubt(check):
+    assert check("  chat: {chain: [one:m, two:m, three:m]}\n") == []
+
+
+# --- who is asked at all ---
+
+
+def test_a_route_whose_targets_are_all_off_is_an_error_at_the_entry(check, run):
+    rest = "off:\n  - {operator: one}\n  - {operator: two}\n"
+    assert check("  chat: {chain: [one:m, two:m]}\n", rest) == ["error stranded: `off` leaves `chat` without a target"]
+    assert "multimodel.yaml:2:5: `off` leaves" in run("check").out
+
+
+def test_a_route_that_a_switch_strands_is_an_error_as_well(check, run):
+    routes = "  chat: {chain: [one:m, two:m]}\n"
+    assert check(routes) == []
+    run("off", "one", "--reason", "drill", "--yes")
+    assert check(routes) == ["warning single-operator: every target of `chat` that is not off is operated by `two`"]
+    run("off", "two", "--reason", "drill", "--yes")
+    assert check(routes) == [
+        "error stranded: no target of `chat` can ever be asked: "
+        "`one:m` is off (operator `one`), `two:m` is off (operator `two`)"
+    ]
+
+
+def test_what_a_machine_lacks_strands_a_route_there_alone(check, monkeypatch):
+    found = check("  chat: {chain: [openai:gpt-5-mini, dashscope:qwen3.7-plus]}\n")
+    assert sorted(one.partition(":")[0] for one in found) == [
+        "warning missing-key",
+        "warning missing-key",
+        "warning stranded-here",
+    ]
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    found = check("  chat: {chain: [openai:gpt-5-mini, dashscope:qwen3.7-plus]}\n")
+    assert [one.partition(":")[0] for one in found] == ["warning missing-key"]
+
+
+def test_a_target_that_lacks_what_the_route_requires_is_told(check, catalogue):
+    (catalogue / "blind.yaml").write_text(BLIND, encoding="utf-8")
+    try:
+        assert check(
+            "  chat: {chain: [blind:text, one:m, two:m], requires: [vision], traffic: {blind:text: 9, one:m: 1}}\n"
+        ) == [
+            "warning requires-unmet: `blind:text` is never asked: `chat` requires vision, which it lacks",
+            "note requires-unverified: nobody knows whether `one:m` has vision, so it is asked",
+            "note requires-unverified: nobody knows whether `two:m` has vision, so it is asked",
+            "note idle-traffic: the weight of `blind:text`, which lacks vision, goes to the others",
+        ]
+        assert check("  chat: {chain: [blind:text], requires: [vision]}\n")[0] == (
+            "error stranded: no target of `chat` can ever be asked: `blind:text` lacks vision"
+        )
+        assert check("  chat: {chain: [blind:text, one:m], params: {max_tokens: 101}}\n") == [
+            "warning answer-too-long: `blind:text` is never asked for 101 tokens: it answers with 100 at most"
+        ]
+        assert check("  chat: {chain: [blind:text, one:m], params: {max_tokens: 100}}\n") == []
+    finally:
+        (catalogue / "blind.yaml").unlink()
+
+
+BLIND = """\
+name: blind
+title: A vendor of text
+key_required: false
+protocols: {chat: {wire: openai_chat}}
+protocol: chat
+endpoints: {main: {url: "http://127.0.0.1:9", fact: &fact {source: "https://example.com", date: 2026-11-01}}}
+region: main
+fact: *fact
+models: {text: {author: blind, modalities: [text], max_output: 100, fact: *fact}}
+"""
+
+
+def test_a_route_that_extends_another_repeats_nothing_of_its_chain(check):
+    found = check("  chat: {chain: [one:m, one:n]}\n  also: {extends: chat, deadline: 60s}\n")
+    assert found == ["warning single-operator: every target of `chat` is operated by `one`"]
+
+
+# --- who could take all away ---
+
+
+def test_operators_of_one_jurisdiction_are_a_note(check, catalogue, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    other = (catalogue / "openai.yaml").read_text(encoding="utf-8").replace("openai\n", "usual\n", 1)
+    (catalogue / "usual.yaml").write_text(
+        other.replace("operator: openai", "operator: usual").replace("us.example", "usual.example"), encoding="utf-8"
+    )
+    try:
+        assert check("  chat: {chain: [openai:gpt-5-mini, usual:gpt-5-mini]}\n") == [
+            "warning single-author: the weights of every target of `chat` are by `openai`: `off openai --weights` leaves none",
+            "note single-jurisdiction: every operator of `chat` has its seat in US",
+        ]
+        assert check("  chat: {chain: [openai:gpt-5-mini, usual:gpt-5-mini, one:m]}\n") == []
+    finally:
+        (catalogue / "usual.yaml").unlink()
+
+
+def test_two_names_for_one_account_are_told(check):
+    again = '  again: {profile: openai, base_url: "https://one.example/v1", api_key: "${TEST_KEY}", operator: one}\n'
+    assert check("  chat: {chain: [one:m, again:m, two:m]}\n", providers=again) == [
+        "warning same-account: `again` has the endpoint and the key of `one`: they fail together"
+    ]
+    other = again.replace("${TEST_KEY}", "${OTHER_KEY}")
+    assert check("  chat: {chain: [one:m, again:m, two:m]}\n", providers=other) == []
+
+
+# --- how far a chain is walked ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("deadline: 400ms", "error deadline-too-short: no attempt is begun that has less than 500ms: every call fails"),
+        (
+            "deadline: 5s, timeouts: {first_content: 8s}",
+            "warning deadline-too-short: the deadline of 5s is shorter than `first_content` of 8s",
+        ),
+        (
+            "deadline: 30s, timeouts: {first_content: 12s}",
+            "warning deadline-too-short: the `first_content` of 12s never holds for `one:m`: "
+            "the targets after it keep their shares of the deadline, so it gets 10s",
+        ),
+        ("deadline: 36s, timeouts: {first_content: 12s}", None),
+        ("deadline: 5s", None),  # the shares are what a short deadline asks for
+        (
+            "transfer: whole, deadline: 60s, timeouts: {whole: 30s}",
+            "warning deadline-too-short: the `whole` of 30s never holds for `one:m`: "
+            "the targets after it keep their shares of the deadline, so it gets 20s",
+        ),
+        (
+            "max_attempts: 2",
+            "warning unreachable-fallback: `three:m` is never asked after the others have failed: `max_attempts` is 2",
+        ),
+        (
+            "retry: {attempts: 6}",
+            "warning unreachable-fallback: `two:m` is not asked when those before it fail 6 times: `max_attempts` is 6",
+        ),
+        (
+            "retry: {attempts: 3}",
+            "note fallback-after-repeats: `three:m` is not asked when those before it fail 6 times: `max_attempts` is 6",
+        ),
+        ("retry: {attempts: 3}, max_attempts: 7", None),
+        ("retry: {attempts: 1}, max_attempts: 3", None),
+        (
+            "mid_stream: continue",
+            "warning cannot-continue: no target after the first is known to go on with an answer: "
+            "a broken stream ends with an error",
+        ),
+        ("hedge: {after: 9s}", None),
+        (
+            "hedge: {after: 10s}",
+            "warning hedge-never-fires: an attempt has ended by then: the first content must come within 10s",
+        ),
+        (
+            "hedge: {after: 2s, budget: 0%}",
+            "warning hedge-never-fires: its budget is 0%: nobody is asked beside the first",
+        ),
+    ],
+)
+def test_limits_that_cannot_hold_are_told(check, settings, told):
+    found = check(f"  chat: {{chain: [one:m, two:m, three:m], {settings}}}\n")
+    assert found == ([] if told is None else [told])
+
+
+def test_a_fallback_that_gets_less_time_when_others_are_silent_is_a_note(check):
+    limits = "timeouts: {first_content: 10s}, deadline: 32s, max_attempts: 9"
+    assert check(f"  chat: {{chain: [one:m, two:m, three:m, four:m], {limits}}}\n") == [
+        "note deadline-cuts-fallback: when those before it are silent, `two:m` gets 7.3s, not its `first_content` of 10s"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chain", "told"),
+    [
+        ("[one:m, one:n]", "all targets share one account: nobody can be asked beside the first"),
+        ("[one:m]", "all targets share one account: nobody can be asked beside the first"),
+    ],
+)
+def test_a_hedge_without_a_second_account_never_fires(check, chain, told):
+    found = check(f"  chat: {{chain: {chain}, hedge: {{after: 2s}}}}\n")
+    assert f"warning hedge-never-fires: {told}" in found
