@@ -46,8 +46,10 @@ def test_a_route_that_a_switch_strands_is_an_error_as_well(check, run):
     assert check(routes) == ["warning single-operator: every target of `chat` that is not off is operated by `two`"]
     run("off", "two", "--reason", "drill", "--yes")
     assert check(routes) == [
-        "error stranded: no target of `chat` can ever be asked: "
-        "`one:m` is off (operator `one`), `two:m` is off (operator `two`)"
+        (
+            "error stranded: no target of `chat` can ever be asked: "
+            "`one:m` is off (operator `one`), `two:m` is off (operator `two`)"
+        )
     ]
 
 
@@ -144,15 +146,19 @@ def test_two_names_for_one_account_are_told(check):
         ),
         (
             "deadline: 30s, timeouts: {first_content: 12s}",
-            "warning deadline-too-short: the `first_content` of 12s never holds for `one:m`: "
-            "the targets after it keep their shares of the deadline, so it gets 10s",
+            (
+                "warning deadline-too-short: the `first_content` of 12s never holds for `one:m`: "
+                "the targets after it keep their shares of the deadline, so it gets 10s"
+            ),
         ),
         ("deadline: 36s, timeouts: {first_content: 12s}", None),
         ("deadline: 5s", None),  # the shares are what a short deadline asks for
         (
             "transfer: whole, deadline: 60s, timeouts: {whole: 30s}",
-            "warning deadline-too-short: the `whole` of 30s never holds for `one:m`: "
-            "the targets after it keep their shares of the deadline, so it gets 20s",
+            (
+                "warning deadline-too-short: the `whole` of 30s never holds for `one:m`: "
+                "the targets after it keep their shares of the deadline, so it gets 20s"
+            ),
         ),
         (
             "max_attempts: 2",
@@ -170,8 +176,10 @@ def test_two_names_for_one_account_are_told(check):
         ("retry: {attempts: 1}, max_attempts: 3", None),
         (
             "mid_stream: continue",
-            "warning cannot-continue: no target after the first is known to go on with an answer: "
-            "a broken stream ends with an error",
+            (
+                "warning cannot-continue: no target after the first is known to go on with an answer: "
+                "a broken stream ends with an error"
+            ),
         ),
         ("hedge: {after: 9s}", None),
         (

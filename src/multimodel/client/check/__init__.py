@@ -39,6 +39,8 @@ def check(core: Core, *, today: date) -> list[Problem]:
 
 def _route(subject: Subject) -> Iterator[Problem]:
     yield from usable.problems(subject)
+    if not subject.in_play:  # of a route that is stranded, nothing else matters
+        return
     yield from spread.problems(subject)
     yield from reach.problems(subject)
     yield from money.problems(subject)
