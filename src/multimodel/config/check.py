@@ -230,8 +230,8 @@ class _Check:
             if known is not None and entry.name not in known:
                 whose = "any route" if entry.kind == "target" else "the policy or the catalogue"
                 message = f"`{entry.name}` is no {entry.kind} of {whose}"
-                hint = did_you_mean(entry.name, sorted(known))
-                yield self.tell("warning", path, message, hint, code="off-names-nothing")
+                nearest = did_you_mean(entry.name, sorted(known))
+                yield self.tell("warning", path, message, nearest, code="off-names-nothing")
             for use in self.first_uses() if entry.kind == "author" else ():
                 if use.target.author is None:
                     message = f"the author of `{use.target}` is unknown, so it stays on"

@@ -14,7 +14,7 @@ from datetime import date
 from ...config import Problem, check_policy
 from ...config.check import ordered
 from ..core import Core
-from . import files, money, reach, spread, usable
+from . import files, machine, money, reach, spread, usable
 from .subject import Subject, subjects
 
 __all__ = ["check"]
@@ -25,16 +25,15 @@ def check(core: Core, *, today: date) -> list[Problem]:
 
     :param today: the day by which models that go and entries that have ended are judged.
     """
+    routes = list(subjects(core))
     found = [
         *files.problems(core),
         *check_policy(core.policy, environ=os.environ, profiles=core.profiles, today=today),
+        *machine.problems(routes),
     ]
-    for subject in subjects(core):
+    for subject in routes:
         found += _route(subject)
-    told: set[tuple[str, str]] = set()
-    return ordered(
-        one for one in found if (one.code, one.message) not in told and not told.add((one.code, one.message))
-    )
+    return ordered(found)
 
 
 def _route(subject: Subject) -> Iterator[Problem]:

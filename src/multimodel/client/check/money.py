@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...config import Problem
-from ...types import Message, Request
 from ..cost import CostAtMost
+from ..request import build_request
 from .subject import Subject
 
 __all__ = ["problems"]
-
-_SMALL = Request(messages=(Message(role="user", content="?"),))
 
 
 def problems(subject: Subject) -> Iterator[Problem]:
@@ -22,7 +20,7 @@ def problems(subject: Subject) -> Iterator[Problem]:
     for limit, most in (("per_call", budget.per_call), ("per_day", budget.per_day)):
         if most is None:
             continue
-        cost_at_most = CostAtMost(_SMALL, [member.planned for member in subject.in_play])
+        cost_at_most = CostAtMost(build_request("?", {}), [member.planned for member in subject.in_play])
         for member in subject.in_play:
             cost = cost_at_most(member.planned.plan, goes_on=False)
             if cost is not None and cost > most:

@@ -1,9 +1,8 @@
-"""Who of a route can be asked at all: by the switches, by what the route requires, and on this machine."""
+"""Who of a route can be asked at all: by the switches, by what the route requires, and here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from ...config import Problem
 from .subject import Member, Subject
@@ -16,8 +15,8 @@ def problems(subject: Subject) -> Iterator[Problem]:
     if not subject.inherits:
         for member in subject.members:
             yield from _requires(subject, member)
-            yield from _machine(subject, member)
         yield from _stranded(subject)
+        yield from _kinds(subject)
     yield from _traffic(subject)
     yield from _longest_answer(subject)
 
@@ -32,30 +31,6 @@ def _requires(subject: Subject, member: Member) -> Iterator[Problem]:
     if unknown and member.planned.account.profile.adapter != "local":  # whose lacks are read from the weights
         message = f"nobody knows whether {member} has {', '.join(unknown)}, so it is asked"
         yield subject.tell("note", member.path, message, "try it once", code="requires-unverified")
-
-
-def _machine(subject: Subject, member: Member) -> Iterator[Problem]:
-    """What this machine lacks; of keys it is told elsewhere."""
-    planned = member.planned
-    adapter, why_not = planned.account.profile.adapter, planned.why_not
-    if member.unmet:
-        return
-    if adapter == "local":
-        if why_not is not None:
-            reason, _, hint = why_not.partition("\nhint: ")
-            message = f"{member} is skipped: {reason}"
-            yield subject.tell("warning", member.path, message, hint or None, code="weights-unusable")
-        elif not (planned.account.setup.options["archive"] / planned.plan.target.model / _MANIFEST).is_file():
-            message = f"the weights of {member} are not archived: nothing tells whether they were changed"
-            hint = "keep their licence and hashes with `multimodel archive add`"
-            yield subject.tell("note", member.path, message, hint, code="not-archived")
-    elif adapter == "litellm" and not planned.account.given and find_spec("litellm") is None:
-        message = f"{member} is skipped: litellm is not installed"
-        hint = "pip install 'multimodel[litellm]'"
-        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
-
-
-_MANIFEST = "manifest.json"
 
 
 def _stranded(subject: Subject) -> Iterator[Problem]:
@@ -85,6 +60,17 @@ def _reason(member: Member) -> str:
     if member.unmet:
         return f"lacks {', '.join(member.unmet)}"
     return "has no key" if member.planned.account.lacks_key else "cannot be used"
+
+
+def _kinds(subject: Subject) -> Iterator[Problem]:
+    """Models that make vectors beside models that answer: each call is one too many for one of them."""
+    vectors = [member for member in subject.in_play if "embeddings" in member.planned.known]
+    answers = [member for member in subject.in_play if "embeddings" in member.planned.plan.lacks]
+    if vectors and answers:
+        odd = vectors[0] if len(vectors) <= len(answers) else answers[0]
+        does, rest = ("makes vectors", "answer") if odd is vectors[0] else ("answers", "make vectors")
+        message = f"{odd} {does}, while others of `{subject.name}` {rest}"
+        yield subject.tell("warning", odd.path, message, "make a route for each", code="mixed-kinds")
 
 
 def _traffic(subject: Subject) -> Iterator[Problem]:
