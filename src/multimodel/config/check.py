@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 
 from ..providers.pricing import list_prices
 from ..providers.profile import Profile
@@ -178,7 +179,9 @@ class _Check:
         if facts is None:
             if profile.adapter != "local":
                 message = f"`{target}` is unverified: the catalogue does not list it"
-                hint = did_you_mean(target.model, profile.models)
+                own = self.policy.provider(target.provider).base_url is not None  # which may serve what it likes
+                near = [] if own else get_close_matches(target.model, profile.models, n=1, cutoff=0.8)
+                hint = f"did you mean `{near[0]}`?" if near else None
                 yield self.tell("note", use.path, message, hint, code="unverified-model")
             return
         found = profile.endpoint(self.policy.provider(target.provider).region or profile.region or "")

@@ -34,8 +34,8 @@ def _target(subject: Subject, member: Member) -> Iterator[Problem]:
     adapter, why_not = planned.account.profile.adapter, planned.why_not
     if adapter == "local" and why_not is not None and not member.unmet:
         reason, _, hint = why_not.partition("\nhint: ")
-        message = f"{member} is skipped: {reason}"
-        yield subject.tell("warning", member.path, message, hint or None, code="weights-unusable")
+        message, hint = f"{member} is skipped: {reason}", hint or "put them there, or set `archive:` of the provider"
+        yield subject.tell("warning", member.path, message, hint, code="weights-unusable")
     elif adapter == "local" and why_not is None:
         folder = planned.account.setup.options["archive"] / planned.plan.target.model
         if not (folder / _MANIFEST).is_file():
