@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from multimodel import Client
+from multimodel.client.check import files
 
 SIX_MISTAKES = """\
 providers:
@@ -96,6 +103,47 @@ def test_a_switch_file_that_cannot_be_read_is_told(run, policy, folder):
     ran = run("check")
     assert ran.code == 1
     assert "multimodel.off.json: the switch file cannot be read [switch-file-unreadable]\nhint: restore it" in ran.out
+
+
+def test_a_log_of_switches_that_was_changed_is_an_error(run, policy, folder):
+    run("off", "house", "--reason", "drill", "--yes")
+    run("on", "house")
+    assert run("check").code == 0
+    log = folder / "multimodel.audit.jsonl"
+    log.write_text(log.read_text(encoding="utf-8").replace("drill", "dr1ll"), encoding="utf-8")
+    ran = run("check")
+    assert ran.code == 1
+    assert "multimodel.audit.jsonl:2: the line does not follow from the one before it" in ran.out
+    assert "[audit-log-broken]" in ran.out
+
+
+def test_a_switch_without_a_log_is_told(run, policy, folder):
+    run("off", "house", "--reason", "drill", "--yes")
+    assert "[audit-log-missing]" not in run("check").out
+    (folder / "multimodel.audit.jsonl").unlink()
+    assert "there is no log `multimodel.audit.jsonl` of who did so [audit-log-missing]" in run("check").out
+
+
+def test_a_user_who_may_not_write_the_switch_file_is_told(policy):
+    with tempfile.TemporaryDirectory() as folder:
+        text = policy.read_text(encoding="utf-8") + f"switch_file: {folder}/multimodel.off.json\n"
+        policy.write_text(text, encoding="utf-8")
+        Path(folder).chmod(0o555)
+        with Client(policy) as client, nobody():
+            told = [str(one) for one in files.problems(client._core)]
+    assert told[0].startswith(f"{policy}:7:14: `{folder}` cannot be written by this user, who therefore can switch")
+
+
+@contextmanager
+def nobody():
+    """Be somebody whom rights bind: root may write everywhere."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def test_no_key_is_ever_printed(run, policy):

@@ -55,24 +55,30 @@ FLAWS = {
         {"stranded 2", "off-names-nothing 3"},
     ),
     "switches that are over, or not yet": (
-        (f"off:\n  - {{author: acme, until: {TODAY - timedelta(1)}}}\n  - {{operator: alibaba, since: {TODAY + timedelta(2)}}}\n"
-        f"routes:\n  chat: {{chain: [acme:fresh, house:any]}}\nproviders: {{house: {OWN}}}\n"),
+        (
+            f"off:\n  - {{author: acme, until: {TODAY - timedelta(1)}}}\n  - {{operator: alibaba, since: {TODAY + timedelta(2)}}}\n"
+            f"routes:\n  chat: {{chain: [acme:fresh, house:any]}}\nproviders: {{house: {OWN}}}\n"
+        ),
         {},
         {"off-ended 2", "off-early 3"},
     ),
     "a route requires what its targets lack": (
-        ("routes:\n  see: {chain: [acme:qwen, dashscope:qwen3.7-plus], requires: [vision], traffic: {'acme:qwen': 1}}\n"
-        "  none: {chain: [acme:qwen], requires: [audio]}\n  vectors: {chain: [acme:fresh, acme:vectors]}\n"),
+        (
+            "routes:\n  see: {chain: [acme:qwen, dashscope:qwen3.7-plus], requires: [vision], traffic: {'acme:qwen': 1}}\n"
+            "  none: {chain: [acme:qwen], requires: [audio]}\n  vectors: {chain: [acme:fresh, acme:vectors]}\n"
+        ),
         {},
         {"requires-unmet 2", "idle-traffic 2", "stranded 3", "mixed-kinds 4"},
     ),
     "limits that cannot hold": (
-        ("routes:\n"
-        "  slow: {chain: [acme:fresh, dashscope:qwen3.7-plus], deadline: 20s, timeouts: {first_content: 15s}}\n"
-        "  short: {chain: [acme:fresh, dashscope:qwen3.7-plus], deadline: 300ms}\n"
-        "  few: {chain: [acme:fresh, dashscope:qwen3.7-plus, 'acme:qwen'], max_attempts: 2}\n"
-        "  late: {chain: [acme:fresh, dashscope:qwen3.7-plus], hedge: {after: 30s}}\n"
-        "  cut: {chain: [acme:fresh, dashscope:qwen3.7-plus], mid_stream: continue}\n"),
+        (
+            "routes:\n"
+            "  slow: {chain: [acme:fresh, dashscope:qwen3.7-plus], deadline: 20s, timeouts: {first_content: 15s}}\n"
+            "  short: {chain: [acme:fresh, dashscope:qwen3.7-plus], deadline: 300ms}\n"
+            "  few: {chain: [acme:fresh, dashscope:qwen3.7-plus, 'acme:qwen'], max_attempts: 2}\n"
+            "  late: {chain: [acme:fresh, dashscope:qwen3.7-plus], hedge: {after: 30s}}\n"
+            "  cut: {chain: [acme:fresh, dashscope:qwen3.7-plus], mid_stream: continue}\n"
+        ),
         {},
         {
             "deadline-too-short 2",
@@ -83,9 +89,11 @@ FLAWS = {
         },
     ),
     "keys in the wrong place": (
-        ("providers:\n  mine: {profile: acme, api_key: sk-canary-literal}\n  other: {profile: acme, api_key: sk-canary-literal}\n"
-        "  near: {profile: acme, base_url: 'https://acme.example.net/v1'}\n"
-        "routes:\n  chat: {chain: [mine:fresh, other:fresh, near:fresh]}\n"),
+        (
+            "providers:\n  mine: {profile: acme, api_key: sk-canary-literal}\n  other: {profile: acme, api_key: sk-canary-literal}\n"
+            "  near: {profile: acme, base_url: 'https://acme.example.net/v1'}\n"
+            "routes:\n  chat: {chain: [mine:fresh, other:fresh, near:fresh]}\n"
+        ),
         {},
         {
             "literal-key 2",
@@ -97,8 +105,10 @@ FLAWS = {
         },
     ),
     "models that go, and facts that are old": (
-        ("routes:\n  chat:\n    chain:\n      - acme:gone\n      - acme:going\n      - acme:old\n      - acme:strict\n"
-        "      - acme:freshh\n      - dashscope:qwen3.7-plus\n"),
+        (
+            "routes:\n  chat:\n    chain:\n      - acme:gone\n      - acme:going\n      - acme:old\n      - acme:strict\n"
+            "      - acme:freshh\n      - dashscope:qwen3.7-plus\n"
+        ),
         {},
         {
             "model-retired 4",
@@ -110,8 +120,10 @@ FLAWS = {
         },
     ),
     "budgets that no call fits": (
-        ("routes:\n  chat: {chain: [acme:fresh, dashscope:qwen3.7-plus], budget: {per_call: 0.01 USD}}\n"
-        "  long: {chain: [acme:fresh, dashscope:qwen3.7-plus], params: {max_tokens: 5000}}\n"),
+        (
+            "routes:\n  chat: {chain: [acme:fresh, dashscope:qwen3.7-plus], budget: {per_call: 0.01 USD}}\n"
+            "  long: {chain: [acme:fresh, dashscope:qwen3.7-plus], params: {max_tokens: 5000}}\n"
+        ),
         {},
         {"budget-too-small 2", "unpriced-target 2", "answer-too-long 3"},
     ),

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimodel.client.check.reach import waits
+from multimodel.testing.simulation import Failing, Healthy, Silent, Simulation
 
 
 @pytest.fixture
@@ -101,8 +106,10 @@ models: {text: {author: blind, modalities: [text], max_output: 100, fact: *fact}
 
 
 def test_a_route_that_extends_another_repeats_nothing_of_its_chain(check):
-    found = check("  chat: {chain: [one:m, one:n]}\n  also: {extends: chat, deadline: 60s}\n")
-    assert found == ["warning single-operator: every target of `chat` is operated by `one`"]
+    assert check("  chat: {chain: [one:m, one:n], max_attempts: 1}\n  also: {extends: chat, deadline: 60s}\n") == [
+        "warning single-operator: every target of `chat` is operated by `one`",
+        "warning unreachable-fallback: `one:n` is never asked after the others have failed: `max_attempts` is 1",
+    ]
 
 
 # --- who could take all away ---
@@ -147,17 +154,21 @@ def test_two_names_for_one_account_are_told(check):
         (
             "deadline: 30s, timeouts: {first_content: 12s}",
             (
-                "warning deadline-too-short: the `first_content` of 12s never holds for `one:m`: "
-                "the targets after it keep their shares of the deadline, so it gets 10s"
+                "warning deadline-too-short: `one:m` never gets its `first_content` of 12s but 10s: "
+                "those after it keep shares of the deadline"
             ),
         ),
         ("deadline: 36s, timeouts: {first_content: 12s}", None),
+        (
+            "deadline: 1s",
+            "warning unreachable-fallback: the deadline leaves no time for `three:m` when those before it are silent",
+        ),
         ("deadline: 5s", None),  # the shares are what a short deadline asks for
         (
             "transfer: whole, deadline: 60s, timeouts: {whole: 30s}",
             (
-                "warning deadline-too-short: the `whole` of 30s never holds for `one:m`: "
-                "the targets after it keep their shares of the deadline, so it gets 20s"
+                "warning deadline-too-short: `one:m` never gets its `whole` of 30s but 20s: "
+                "those after it keep shares of the deadline"
             ),
         ),
         (
@@ -202,6 +213,37 @@ def test_a_fallback_that_gets_less_time_when_others_are_silent_is_a_note(check):
     assert check(f"  chat: {{chain: [one:m, two:m, three:m, four:m], {limits}}}\n") == [
         "note deadline-cuts-fallback: when those before it are silent, `two:m` gets 7.3s, not its `first_content` of 10s"
     ]
+
+
+@given(
+    limits=st.lists(st.floats(0.2, 90.0), min_size=2, max_size=5),
+    deadline=st.floats(0.5, 200.0),
+)
+def test_the_waits_are_those_of_the_engine(limits, deadline):
+    names = [f"v{number}" for number in range(len(limits))]
+    chain = [
+        {"target": f"{name}:m", "timeouts": {"first_content": limit}} for name, limit in zip(names, limits, strict=True)
+    ]
+    vendors = {**dict.fromkeys(names, Silent()), names[-1]: Healthy(first_content=0.001, seconds=0.001)}
+    policy = {"routes": {"chat": {"chain": chain, "deadline": deadline}}}
+    result = Simulation(policy, vendors).run(calls=1)
+    expected = waits(limits, deadline)
+    assert sum(result.attempts.values()) == len(expected)
+    if len(expected) == len(limits):
+        assert result.added_p50 == pytest.approx(sum(expected[:-1]), abs=1e-4)
+    else:
+        assert result.answered == 0
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+def test_a_target_that_failures_keep_from_being_asked_is_told_and_no_other(check, most, repeats):
+    settings = f"max_attempts: {most}, retry: {{attempts: {repeats}}}"
+    found = check(f"  chat: {{chain: [one:m, two:m, three:m], {settings}}}\n")
+    policy = {"chain": ["a:m", "b:m", "c:m"], "max_attempts": most, "retry": {"attempts": repeats}}
+    vendors = {"a": Failing("server_error"), "b": Failing("server_error"), "c": Healthy()}
+    result = Simulation({"routes": {"chat": policy}}, vendors).run(calls=1)
+    assert (found == []) == (result.answered == 1), found
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ __all__ = ["problems"]
 def problems(subject: Subject) -> Iterator[Problem]:
     """Tell who costs more than may be spent, by what is set aside for the shortest question."""
     budget = subject.route.budget
-    if budget is None:
+    if budget is None or subject.inherits("budget", "params"):
         return
     for limit, most in (("per_call", budget.per_call), ("per_day", budget.per_day)):
         if most is None:

@@ -13,7 +13,7 @@ from ...config import Problem, format_duration
 from ...engine.course import MIN_ATTEMPT
 from .subject import Member, Subject
 
-__all__ = ["problems"]
+__all__ = ["problems", "waits"]
 
 _SHARES = 3
 
@@ -25,8 +25,12 @@ def problems(subject: Subject) -> Iterator[Problem]:
         message = f"no attempt is begun that has less than {format_duration(MIN_ATTEMPT)}: every call fails"
         yield subject.tell("error", subject.at("deadline"), message, "raise it", code="deadline-too-short")
         return
-    yield from _limits(subject, members)
-    yield from _attempts(subject, members)
+    if not subject.inherits("deadline", "timeouts", "transfer"):
+        yield from _limits(subject, members)
+    if not subject.inherits("max_attempts", "retry"):
+        yield from _attempts(subject, members)
+    if subject.inherits("mid_stream", "hedge", "deadline", "timeouts", "max_attempts"):
+        return
     if route.mid_stream == "continue" and not any(member.planned.plan.prefill for member in members[1:]):
         message = "no target after the first is known to go on with an answer: a broken stream ends with an error"
         hint = "set `restart`, or add such a target"
@@ -38,40 +42,52 @@ def problems(subject: Subject) -> Iterator[Problem]:
 # --- time ---
 
 
+def waits(limits: Sequence[float], deadline: float) -> list[float]:
+    """Return how long each target is waited for when none of them says a word; without those that are not asked.
+
+    >>> waits([10.0, 10.0, 10.0], 24.0), waits([1.0, 10.0], 1.2)
+    ([8.0, 8.0, 8.0], [0.6, 0.6])
+    """
+    found: list[float] = []
+    left = deadline
+    for index, limit in enumerate(limits):
+        if left < MIN_ATTEMPT:
+            break
+        found.append(min(limit, left / _shares(limits, index)))
+        left -= found[-1]
+    return found
+
+
+def _shares(targets: Sequence[object], index: int) -> int:
+    return min(len(targets) - index, _SHARES)
+
+
 def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
     """Limits that a target does not get: ever, or once those before it were silent."""
-    deadline = subject.route.deadline
-    which = "first_content" if subject.route.transfer == "stream" else "whole"
-    left, told = deadline, False
-    for index, member in enumerate(members):
-        own = _own(member)
-        shares = min(len(members) - index, _SHARES)
-        best, worst = deadline / shares, left / shares
-        left -= min(own, worst)
-        if worst < MIN_ATTEMPT:
-            message = f"{member} is never asked after the others were silent: the deadline leaves it no time"
-            yield subject.tell("warning", member.path, message, "raise `deadline`", code="unreachable-fallback")
-            return
-        if told or worst >= own or not _is_written(subject, member, which):
+    deadline, which = subject.route.deadline, "first_content" if subject.route.transfer == "stream" else "whole"
+    path, hint = subject.at("deadline"), "raise `deadline`, or lower the limit"
+    found = waits(list(map(_limit, members)), deadline)
+    if len(found) < len(members):
+        message = f"the deadline leaves no time for {members[len(found)]} when those before it are silent"
+        yield subject.tell("warning", path, message, "raise it", code="unreachable-fallback")
+    for index, (member, wait) in enumerate(zip(members, found, strict=False)):
+        limit = _limit(member)
+        if wait == limit or not _is_written(subject, member, which):
             continue
-        told = True
-        path, limit = subject.at("deadline"), f"`{which}` of {format_duration(own)}"
-        if deadline < own:
-            message = f"the deadline of {format_duration(deadline)} is shorter than {limit}"
-            yield subject.tell("warning", path, message, "raise one, or lower the other", code="deadline-too-short")
-        elif best < own:
-            message = f"the {limit} never holds for {member}: the targets after it keep their shares of the deadline, so it gets {_short(best)}"
-            yield subject.tell(
-                "warning", path, message, "raise `deadline`, or lower the limit", code="deadline-too-short"
-            )
+        words, most = f"`{which}` of {format_duration(limit)}", deadline / _shares(members, index)
+        if deadline < limit:
+            message = f"the deadline of {format_duration(deadline)} is shorter than {words}"
+            yield subject.tell("warning", path, message, hint, code="deadline-too-short")
+        elif most < limit:
+            message = f"{member} never gets its {words} but {_short(most)}: those after it keep shares of the deadline"
+            yield subject.tell("warning", path, message, hint, code="deadline-too-short")
         else:
-            message = f"when those before it are silent, {member} gets {_short(worst)}, not its {limit}"
-            yield subject.tell(
-                "note", path, message, "raise `deadline`, or lower the limits", code="deadline-cuts-fallback"
-            )
+            message = f"when those before it are silent, {member} gets {_short(wait)}, not its {words}"
+            yield subject.tell("note", path, message, hint, code="deadline-cuts-fallback")
+        return  # of those after it much the same would be said
 
 
-def _own(member: Member) -> float:
+def _limit(member: Member) -> float:
     plan = member.planned.plan
     return plan.first_content if plan.stream else plan.whole
 
@@ -137,11 +153,10 @@ def _never_fires(subject: Subject, members: Sequence[Member]) -> tuple[str, str]
     if route.max_attempts == 1:
         return "`max_attempts` is 1: nobody is asked beside the first", "raise it, or remove the hedge"
     if hedge.after != "p95":
-        waits = [
-            min(_own(member), route.deadline / min(len(members) - index, _SHARES))
-            for index, member in enumerate(members[:-1])
+        begun = [
+            min(_limit(member), route.deadline / _shares(members, index)) for index, member in enumerate(members[:-1])
         ]
-        if hedge.after >= max(waits):
-            message = f"an attempt has ended by then: the first content must come within {_short(max(waits))}"
+        if hedge.after >= max(begun):
+            message = f"an attempt has ended by then: the first content must come within {_short(max(begun))}"
             return message, "lower `after`, or raise `first_content`"
     return None

@@ -13,7 +13,7 @@ __all__ = ["problems"]
 def problems(subject: Subject) -> Iterator[Problem]:
     """Tell what all targets that may be asked have in common."""
     members = subject.in_play
-    if subject.inherits:
+    if subject.inherits():
         return
     plans = [member.planned.plan for member in members]
     operators = {plan.target.operator for plan in plans}

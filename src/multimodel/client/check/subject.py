@@ -45,14 +45,14 @@ class Member:
 class Subject:
     """One route.
 
-    :ivar inherits: whether its chain is told of at the route that it extends.
+    :ivar parent: the route that it extends, where what they have in common is told.
     :ivar tell: makes a problem of the policy.
     """
 
     name: str
     route: Route
     members: tuple[Member, ...]
-    inherits: bool
+    parent: Route | None
     policy: Policy
     tell: Callable[..., Problem]
 
@@ -60,6 +60,13 @@ class Subject:
     def in_play(self) -> tuple[Member, ...]:
         """The targets that the policy lets be asked."""
         return tuple(member for member in self.members if member.in_play)
+
+    def inherits(self, *settings: str) -> bool:
+        """Whether its chain and these settings are those of the route that it extends."""
+        names = ("chain", "requires", *settings)
+        return self.parent is not None and all(
+            getattr(self.parent, name) == getattr(self.route, name) for name in names
+        )
 
     def at(self, *steps: str | int) -> Path:
         """Return the way to one of its settings."""
@@ -71,12 +78,11 @@ def subjects(core: Core) -> Iterator[Subject]:
     policy = core.policy
     for name, route in policy.routes.items():
         parent = policy.routes[route.extends] if route.extends is not None else None
-        inherits = parent is not None and (parent.chain, parent.requires) == (route.chain, route.requires)
         members = tuple(
             _member(core, route, ("routes", name, "chain", index), planned)
             for index, planned in enumerate(core.chain(name))
         )
-        yield Subject(name, route, members, inherits, policy, policy.origin.problem)
+        yield Subject(name, route, members, parent, policy, policy.origin.problem)
 
 
 def _member(core: Core, route: Route, path: Path, planned: Planned) -> Member:

@@ -12,13 +12,15 @@ __all__ = ["problems"]
 
 def problems(subject: Subject) -> Iterator[Problem]:
     """Tell who cannot be asked, and whether anybody is left."""
-    if not subject.inherits:
+    if not subject.inherits():
         for member in subject.members:
             yield from _requires(subject, member)
         yield from _stranded(subject)
         yield from _kinds(subject)
-    yield from _traffic(subject)
-    yield from _longest_answer(subject)
+    if not subject.inherits("traffic"):
+        yield from _traffic(subject)
+    if not subject.inherits("params"):
+        yield from _longest_answer(subject)
 
 
 def _requires(subject: Subject, member: Member) -> Iterator[Problem]:
