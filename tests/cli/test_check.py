@@ -78,6 +78,30 @@ def test_json_is_one_document_with_every_problem(run, folder):
     }
 
 
+def test_sarif_has_every_problem_with_its_rule_and_place(run, policy, folder):
+    document = json.loads(run("check", "--sarif").out)
+    (ran,) = document["runs"]
+    codes = [one["code"] for one in json.loads(run("check", "--json").out)["problems"]]
+    assert [one["ruleId"] for one in ran["results"]] == codes
+    assert {one["id"] for one in ran["tool"]["driver"]["rules"]} == set(codes)
+    assert ran["results"][0] == {
+        "ruleId": "single-operator",
+        "level": "warning",
+        "message": {
+            "text": "every target of `cheap` is operated by `alibaba`; add a target of another operator, or local weights"
+        },
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "multimodel.yaml"},
+                    "region": {"startLine": 6, "startColumn": 26},
+                }
+            }
+        ],
+    }
+    assert run("check", "--sarif", "--json").code == 2
+
+
 def test_the_file_wins_over_config(run, policy, folder):
     (folder / "six.yaml").write_text(SIX_MISTAKES, encoding="utf-8")
     assert run("--config", str(policy), "check", "six.yaml").code == 1

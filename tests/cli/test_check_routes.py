@@ -88,6 +88,10 @@ def test_a_target_that_lacks_what_the_route_requires_is_told(check, catalogue):
             "warning answer-too-long: `blind:text` is never asked for 101 tokens: it answers with 100 at most"
         ]
         assert check("  chat: {chain: [blind:text, one:m], params: {max_tokens: 100}}\n") == []
+        assert check("  chat: {chain: [blind:thinker, one:m], deadline: 120s}\n") == []
+        assert check("  chat: {chain: [blind:thinker, one:m], deadline: 90s}\n") == [
+            "note thinking-cut-short: `blind:thinker` always thinks before it answers, and gets 45s for that"
+        ]
     finally:
         (catalogue / "blind.yaml").unlink()
 
@@ -101,7 +105,9 @@ protocol: chat
 endpoints: {main: {url: "http://127.0.0.1:9", fact: &fact {source: "https://example.com", date: 2026-11-01}}}
 region: main
 fact: *fact
-models: {text: {author: blind, modalities: [text], max_output: 100, fact: *fact}}
+models:
+  text: {author: blind, modalities: [text], max_output: 100, fact: *fact}
+  thinker: {author: blind, thinking: always, fact: *fact}
 """
 
 

@@ -12,6 +12,7 @@ from ..config.problems import Severity
 from ..errors import ConfigurationError
 from .opening import open_client, policy_file
 from .printing import print_json, problem_text, tell
+from .sarif import sarif
 
 __all__ = ["check", "schema"]
 
@@ -21,7 +22,9 @@ def check(args: Namespace) -> int:
     args.config = args.file or args.config
     found = _problems(args)
     counts = Counter(problem.severity for problem in found)
-    if args.json:
+    if args.sarif:
+        print_json(sarif(found))
+    elif args.json:
         print_json({"file": policy_file(args), "problems": found})
     else:
         for problem in found:

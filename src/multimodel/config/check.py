@@ -16,7 +16,7 @@ from ..types import Target
 from .facts import doubts
 from .policy import OffKind, Policy
 from .problems import MistakeError, Path, Problem, did_you_mean
-from .provider import ProviderConfig, key_of, profile_of
+from .provider import ProviderConfig, key_of, place_of, profile_of
 from .routes import ChainMember, Route
 
 __all__ = ["check_policy", "ordered"]
@@ -161,7 +161,9 @@ class _Check:
         if config.api_key is None and self.usable_key(config, profile):
             message = f"`{name}` has its own endpoint, which is sent the key of `{profile.name}`"
             yield self.tell("warning", path, message, "set `api_key:`", code="vendor-key-elsewhere")
-        if not str(config.base_url).startswith("http:"):  # which is this machine
+        place = place_of(config, profile)
+        is_known = place.stored_in is not None and place.inference_in is not None
+        if not is_known and not str(config.base_url).startswith("http:"):  # which is this machine
             message = f"where `{name}` stores data and computes is unknown"
             hint = "no rule about places can hold there; ask who runs it"
             yield self.tell("note", path, message, hint, code="unknown-place")

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from ...config import Problem
+from ...providers.registry import plugins
 from .subject import Member, Subject
 
 __all__ = ["problems"]
 
+_OURS = ("http", "litellm", "local")
 _MANIFEST = "manifest.json"
 _SCHEMAS = ("json_schema", "json_object")
 
@@ -43,5 +45,8 @@ def _target(subject: Subject, member: Member) -> Iterator[Problem]:
             hint = "keep their hashes and their licence with `multimodel archive add`"
             yield subject.tell("note", member.path, message, hint, code="not-archived")
     elif adapter == "litellm" and find_spec("litellm") is None:
-        message, hint = f"{member} is skipped: litellm is not installed", "pip install 'multimodel[litellm]'"
+        message, hint = f"{member} cannot be asked: litellm is not installed", "pip install 'multimodel[litellm]'"
+        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
+    elif adapter not in _OURS and adapter not in plugins() and not planned.account.given:
+        message, hint = f"{member} cannot be asked: no plugin is its adapter `{adapter}`", "install it"
         yield subject.tell("warning", member.path, message, hint, code="extra-missing")

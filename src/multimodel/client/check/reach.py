@@ -16,6 +16,8 @@ from .subject import Member, Subject
 __all__ = ["problems", "waits"]
 
 _SHARES = 3
+_THOUGHT = 60.0
+"""Seconds that such a model gets where the policy says nothing."""
 
 
 def problems(subject: Subject) -> Iterator[Problem]:
@@ -70,6 +72,10 @@ def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
     if len(found) < len(members):
         message = f"the deadline leaves no time for {members[len(found)]} when those before it are silent"
         yield subject.tell("warning", path, message, "raise it", code="unreachable-fallback")
+    for member, wait in zip(members, found, strict=False):
+        if _thinks(member) and wait < _THOUGHT:
+            message = f"{member} always thinks before it answers, and gets {_short(wait)} for that"
+            yield subject.tell("note", member.path, message, f"give it {_THOUGHT:g}s", code="thinking-cut-short")
     for index, (member, wait) in enumerate(zip(members, found, strict=False)):
         limit = _limit(member)
         if wait == limit or not _is_written(subject, member, which):
@@ -90,6 +96,11 @@ def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
 def _limit(member: Member) -> float:
     plan = member.planned.plan
     return plan.first_content if plan.stream else plan.whole
+
+
+def _thinks(member: Member) -> bool:
+    facts = member.planned.account.profile.facts(member.planned.plan.target.model)
+    return facts is not None and facts.thinking == "always"
 
 
 def _is_written(subject: Subject, member: Member, which: str) -> bool:

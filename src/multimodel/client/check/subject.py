@@ -20,12 +20,14 @@ class Member:
     :ivar path: where it stands.
     :ivar off: the entry that forbids it, or None.
     :ivar unmet: what the route requires and it is known not to have.
+    :ivar why: a word and a detail that say why a call would skip it now; None when it would not.
     """
 
     planned: Planned
     path: Path
     off: OffEntry | None
     unmet: tuple[str, ...]
+    why: tuple[str, str] | None
 
     def __str__(self) -> str:
         return f"`{self.planned.plan.target}`"
@@ -33,12 +35,18 @@ class Member:
     @property
     def in_play(self) -> bool:
         """Whether the policy lets it be asked, be it on this machine or on another."""
-        return self.off is None and not self.unmet
+        return not self.unmet and (self.why is None or self.why[0] == "unavailable")
 
     @property
-    def usable(self) -> bool:
-        """Whether it can be asked on this machine."""
-        return self.in_play and self.planned.why_not is None
+    def reason(self) -> str:
+        """Why it is not asked, as words that go on after its name."""
+        if self.off is not None:
+            return f"is off ({self.off.kind} `{self.off.name}`)"
+        if self.unmet:
+            return f"lacks {', '.join(self.unmet)}"
+        if self.why is not None and self.why[0] != "unavailable":
+            return f"is ruled out ({self.why[1]})"
+        return "has no key" if self.planned.account.lacks_key else "cannot be used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +96,5 @@ def subjects(core: Core) -> Iterator[Subject]:
 def _member(core: Core, route: Route, path: Path, planned: Planned) -> Member:
     plan = planned.plan
     off = core.switches.against(plan.target, plan.jurisdiction)
-    return Member(planned, path, off, tuple(sorted(plan.lacks.intersection(route.requires))))
+    unmet = tuple(sorted(plan.lacks.intersection(route.requires)))
+    return Member(planned, path, off, unmet, core.obstacle(planned, frozenset()))

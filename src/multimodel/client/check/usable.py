@@ -46,22 +46,14 @@ def _stranded(subject: Subject) -> Iterator[Problem]:
         else:
             message = f"no target of `{name}` can ever be asked: {_reasons(subject)}"
         yield subject.tell("error", path, message, "add a target that stays on", code="stranded", at_key=True)
-    elif not any(member.usable for member in subject.members):
+    elif all(member.why is not None for member in subject.members):
         message = f"no target of `{name}` can be asked on this machine: {_reasons(subject)}"
         hint = "set a key, install what is missing, or add a target"
         yield subject.tell("warning", path, message, hint, code="stranded-here", at_key=True)
 
 
 def _reasons(subject: Subject) -> str:
-    return ", ".join(f"{member} {_reason(member)}" for member in subject.members)
-
-
-def _reason(member: Member) -> str:
-    if member.off is not None:
-        return f"is off ({member.off.kind} `{member.off.name}`)"
-    if member.unmet:
-        return f"lacks {', '.join(member.unmet)}"
-    return "has no key" if member.planned.account.lacks_key else "cannot be used"
+    return ", ".join(f"{member} {member.reason}" for member in subject.members)
 
 
 def _kinds(subject: Subject) -> Iterator[Problem]:
@@ -80,7 +72,7 @@ def _traffic(subject: Subject) -> Iterator[Problem]:
     for member in subject.members:
         target = str(member.planned.plan.target)
         if subject.route.traffic.get(target) and not member.in_play:
-            message = f"the weight of {member}, which {_reason(member)}, goes to the others"
+            message = f"the weight of {member}, which {member.reason}, goes to the others"
             path = subject.at("traffic", target)
             yield subject.tell("note", path, message, code="idle-traffic", at_key=True)
 
