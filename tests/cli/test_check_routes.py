@@ -48,11 +48,11 @@ def test_a_route_that_a_switch_strands_is_an_error_as_well(check, run):
     routes = "  chat: {chain: [one:m, two:m]}\n"
     assert check(routes) == []
     run("off", "one", "--reason", "drill", "--yes")
-    assert check(routes) == ["warning single-operator: every target of `chat` that is not off is operated by `two`"]
+    assert check(routes) == ["warning single-operator: every target of `chat` that may be asked is operated by `two`"]
     run("off", "two", "--reason", "drill", "--yes")
     assert check(routes) == [
         (
-            "error stranded: no target of `chat` can ever be asked: "
+            "error stranded: no target of `chat` may be asked: "
             "`one:m` is off (operator `one`), `two:m` is off (operator `two`)"
         )
     ]
@@ -82,7 +82,7 @@ def test_a_target_that_lacks_what_the_route_requires_is_told(check, catalogue):
             "note idle-traffic: the weight of `blind:text`, which lacks vision, goes to the others",
         ]
         assert check("  chat: {chain: [blind:text], requires: [vision]}\n")[0] == (
-            "error stranded: no target of `chat` can ever be asked: `blind:text` lacks vision"
+            "error stranded: no target of `chat` may be asked: `blind:text` lacks vision"
         )
         assert check("  chat: {chain: [blind:text, one:m], params: {max_tokens: 101}}\n") == [
             "warning answer-too-long: `blind:text` is never asked for 101 tokens: it answers with 100 at most"
@@ -239,6 +239,18 @@ def test_the_waits_are_those_of_the_engine(limits, deadline):
         assert result.added_p50 == pytest.approx(sum(expected[:-1]), abs=1e-4)
     else:
         assert result.answered == 0
+
+
+@pytest.mark.parametrize("after", [0.5, 2.0, 6.0, 9.9, 10.0, 15.0])
+@pytest.mark.parametrize("deadline", [12.0, 24.0, 60.0])
+def test_a_hedge_that_never_fires_is_told_and_no_other(check, after, deadline):
+    hedge = f"deadline: {deadline}s, hedge: {{after: {after}s, budget: 100%}}"
+    found = check(f"  chat: {{chain: [one:m, two:m], {hedge}}}\n")
+    policy = {"chain": ["a:m", "b:m"], "deadline": deadline, "hedge": {"after": after, "budget": 1.0}}
+    vendors = {"a": Silent(), "b": Healthy(first_content=0.001)}
+    result = Simulation({"routes": {"chat": policy}}, vendors).run(calls=1)
+    fired = result.added_p50 < waits([10.0, 10.0], deadline)[0]
+    assert (found == []) == fired, found
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6])

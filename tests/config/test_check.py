@@ -58,15 +58,15 @@ def test_a_policy_without_doubts_has_none(check: Callable[..., list[str]]) -> No
         ),
         (
             f"{TWO}\noff: [{{operator: alibabba}}]",
-            "warning: p.yaml:2:18: `alibabba` is no operator of the policy or the catalogue\nhint: did you mean `alibaba`?",
+            "warning: p.yaml:2:18: `alibabba` is no operator of the policy or the catalogue: nothing is off by this\nhint: did you mean `alibaba`?",
         ),
         (
             f"{TWO}\noff: [{{jurisdiction: XX}}]",
-            "warning: p.yaml:2:22: `XX` is no jurisdiction of the policy or the catalogue\nhint: known are `CN`, `US`",
+            "warning: p.yaml:2:22: `XX` is no jurisdiction of the policy or the catalogue: nothing is off by this\nhint: known are `CN`, `US`",
         ),
         (
             f"{TWO}\noff: [{{target: 'dashscope:qwen-pluss'}}]",
-            "warning: p.yaml:2:16: `dashscope:qwen-pluss` is no target of any route\nhint: did you mean `dashscope:qwen-plus`?",
+            "warning: p.yaml:2:16: `dashscope:qwen-pluss` is no target of any route: nothing is off by this\nhint: did you mean `dashscope:qwen-plus`?",
         ),
         (
             f"{TWO}\noff: [{{operator: openai, since: 2026-11-26}}]",

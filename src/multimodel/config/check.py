@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from difflib import get_close_matches
 
 from ..providers.pricing import list_prices
 from ..providers.profile import Profile
 from ..types import Target
+from .entries import doubtful_entries
 from .facts import doubts
-from .policy import OffKind, Policy
-from .problems import MistakeError, Path, Problem, did_you_mean
+from .policy import Policy
+from .problems import MistakeError, Path, Problem
 from .provider import ProviderConfig, key_of, place_of, profile_of
 from .routes import ChainMember, Route
 
@@ -83,12 +84,15 @@ class _Check:
             yield from self.key(name, profile)
         for name in self.policy.providers:
             yield from self.provider(name)
-        for use in self.first_uses():
+        uses = self.first_uses()
+        for use in uses:
             yield from self.model(use)
         for name, route in self.policy.routes.items():
             yield from self.weights(name, route)
             yield from self.prices(name, route)
-        yield from self.off_entries()
+        if self.policy.off:  # for which the whole catalogue is read
+            profiles = [*self.profiles.values(), *(use.profile for use in uses)]
+            yield from doubtful_entries(self.policy, [use.target for use in uses], profiles, self.today)
 
     def used_providers(self) -> dict[str, Profile]:
         return {use.target.provider: use.profile for uses in self.everybody() for use in uses}
@@ -217,44 +221,3 @@ class _Check:
             message = f"the targets of `{name}` have different weights: for vectors only those of the first are asked"
             hint = "make a route for each, or say with `weights_id` that they are the same"
             yield self.tell("warning", ("routes", name, "chain"), message, hint, code="unlike-vectors", at_key=True)
-
-    def off_entries(self) -> Iterator[Problem]:
-        """Whether the entries of ``off`` hold, and name anything."""
-        at = datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
-        for index, entry in enumerate(self.policy.off):
-            path: Path = ("off", index, entry.kind)
-            if entry.until is not None and entry.until <= at:
-                message = f"ended on {entry.until.date()}: `{entry.name}` is asked again"
-                yield self.tell("warning", ("off", index, "until"), message, "remove the entry", code="off-ended")
-                continue
-            if entry.since is not None and entry.since.date() > self.today:
-                message = f"`{entry.name}` is off already: `since` only says when that was decided"
-                hint = "add the entry on that day"
-                yield self.tell("warning", ("off", index, "since"), message, hint, code="off-early")
-            known = self.known(entry.kind)
-            if known is not None and entry.name not in known:
-                whose = "any route" if entry.kind == "target" else "the policy or the catalogue"
-                message = f"`{entry.name}` is no {entry.kind} of {whose}"
-                nearest = did_you_mean(entry.name, sorted(known))
-                yield self.tell("warning", path, message, nearest, code="off-names-nothing")
-            for use in self.first_uses() if entry.kind == "author" else ():
-                if use.target.author is None:
-                    message = f"the author of `{use.target}` is unknown, so it stays on"
-                    hint = "switch the target off, if it is meant"
-                    yield self.tell("warning", path, message, hint, code="off-author-unknown")
-
-    def known(self, kind: OffKind) -> set[str] | None:
-        """Return what an entry of ``off`` may name; None where loading has looked already."""
-        profiles = [*self.profiles.values(), *(use.profile for use in self.first_uses())]
-        match kind:
-            case "author":
-                return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
-            case "operator":
-                named = {config.operator for config in self.policy.providers.values() if config.operator}
-                return named | {profile.operator for profile in profiles if profile.operator}
-            case "jurisdiction":
-                return {profile.jurisdiction for profile in profiles if profile.jurisdiction}
-            case "target":
-                return {str(use.target) for use in self.first_uses()}
-            case _:
-                return None

@@ -22,7 +22,7 @@ def problems(subject: Subject) -> Iterator[Problem]:
     vectors = any("embeddings" in member.planned.known for member in members)
     others = "another operator that serves the same weights" if vectors else "another operator"
     if len(operators) == 1 and None not in operators:
-        left = "" if len(members) == len(subject.members) else " that is not off"
+        left = "" if len(members) == len(subject.members) else " that may be asked"
         message = f"every target of `{subject.name}`{left} is operated by `{operators.pop()}`"
         hint = f"add a target of {others}, or local weights"
         yield subject.tell("warning", path, message, hint, code="single-operator", at_key=True)

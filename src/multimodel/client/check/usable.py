@@ -44,7 +44,7 @@ def _stranded(subject: Subject) -> Iterator[Problem]:
             path = ("off", subject.policy.off.index(written[0]))
             message = f"`off` leaves `{name}` without a target"
         else:
-            message = f"no target of `{name}` can ever be asked: {_reasons(subject)}"
+            message = f"no target of `{name}` may be asked: {_reasons(subject)}"
         yield subject.tell("error", path, message, "add a target that stays on", code="stranded", at_key=True)
     elif all(member.why is not None for member in subject.members):
         message = f"no target of `{name}` can be asked on this machine: {_reasons(subject)}"
