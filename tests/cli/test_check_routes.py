@@ -118,6 +118,19 @@ def test_a_route_that_extends_another_repeats_nothing_of_its_chain(check):
     ]
 
 
+def test_weights_that_are_offered_tools_are_not_held_to_a_schema(check, folder, put_weights):
+    put_weights(folder / "archive" / "small")
+    template = folder / "archive" / "small" / "chat_template.jinja"
+    template.write_text("{{ messages }}{{ tools }}", encoding="utf-8")
+    both = [
+        one.partition(":")[0]
+        for one in check("  chat: {chain: [one:m, local:small], requires: [tools, json_schema]}\n")
+    ]
+    assert "note schema-not-held" in both
+    alone = [one.partition(":")[0] for one in check("  chat: {chain: [one:m, local:small], requires: [json_schema]}\n")]
+    assert "note schema-not-held" not in alone
+
+
 # --- who could take all away ---
 
 
@@ -141,6 +154,9 @@ def test_two_names_for_one_account_are_told(check):
     again = '  again: {profile: openai, base_url: "https://one.example/v1", api_key: "${TEST_KEY}", operator: one}\n'
     assert check("  chat: {chain: [one:m, again:m, two:m]}\n", providers=again) == [
         "warning same-account: `again` has the endpoint and the key of `one`: they fail together"
+    ]
+    assert check("  chat: {chain: [one:m, one:n, two:m]}\n") == [
+        "note same-account: `one:n` is no help when the account or the host of `one:m` fails: it shares them"
     ]
     other = again.replace("${TEST_KEY}", "${OTHER_KEY}")
     assert check("  chat: {chain: [one:m, again:m, two:m]}\n", providers=other) == []

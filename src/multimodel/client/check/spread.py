@@ -54,12 +54,17 @@ def _author(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
 
 
 def _accounts(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
-    """Two names for one account: what the vendor refuses the one, it refuses the other."""
-    first: dict[str, str] = {}
+    """Fallbacks to an account that was asked before: what refuses the one target refuses the other."""
+    first: dict[str, Member] = {}
+    several = len({member.planned.plan.credential for member in members}) > 1
     for member in members:
-        plan = member.planned.plan
-        provider = first.setdefault(plan.credential, plan.target.provider)
-        if provider != plan.target.provider:
-            message = f"`{plan.target.provider}` has the endpoint and the key of `{provider}`: they fail together"
+        other = first.setdefault(member.planned.plan.credential, member)
+        name, before = member.planned.account.name, other.planned.account.name
+        if name != before:
+            message = f"`{name}` has the endpoint and the key of `{before}`: they fail together"
             hint = "give it a key, a region or an endpoint of its own"
             yield subject.tell("warning", member.path, message, hint, code="same-account")
+        elif other is not member and several and member.planned.account.profile.adapter != "local":
+            message = f"{member} is no help when the account or the host of {other} fails: it shares them"
+            hint = "nothing, if it is for failures of the model alone"
+            yield subject.tell("note", member.path, message, hint, code="same-account")

@@ -9,6 +9,8 @@ from .subject import Member, Subject
 
 __all__ = ["problems"]
 
+_FORMATS = frozenset({"json_object", "json_schema"})
+
 
 def problems(subject: Subject) -> Iterator[Problem]:
     """Tell who cannot be asked, and whether anybody is left."""
@@ -29,8 +31,13 @@ def _requires(subject: Subject, member: Member) -> Iterator[Problem]:
         hint = "take it out of the chain, or change `requires`"
         yield subject.tell("warning", member.path, message, hint, code="requires-unmet")
         return
+    is_local = member.planned.account.profile.adapter == "local"
+    if is_local and "tools" in subject.route.requires and not _FORMATS.isdisjoint(subject.route.requires):
+        message = f"{member} is not held to a schema while it writes, where tools are offered as well"
+        hint = "nothing: its answers are checked, and asked for once more; or give it a route without tools"
+        yield subject.tell("note", member.path, message, hint, code="schema-not-held")
     unknown = sorted(set(subject.route.requires) - member.planned.known)
-    if unknown and member.planned.account.profile.adapter != "local":  # whose lacks are read from the weights
+    if unknown and not is_local:  # whose lacks are read from the weights
         message = f"nobody knows whether {member} has {', '.join(unknown)}, so it is asked"
         yield subject.tell("note", member.path, message, "try it once", code="requires-unverified")
 
