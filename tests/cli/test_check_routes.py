@@ -185,7 +185,11 @@ def test_two_names_for_one_account_are_told(check):
             "deadline: 1s",
             "warning unreachable-fallback: the deadline leaves no time for `three:m` when those before it are silent",
         ),
-        ("deadline: 5s", None),  # the shares are what a short deadline asks for
+        (
+            "deadline: 24s",
+            "note deadline-cuts-limit: `one:m` gets 8s, not the usual `first_content` of 10s: the deadline is shared",
+        ),
+        ("deadline: 30s", None),
         (
             "transfer: whole, deadline: 60s, timeouts: {whole: 30s}",
             (
@@ -233,7 +237,15 @@ def test_limits_that_cannot_hold_are_told(check, settings, told):
 def test_a_fallback_that_gets_less_time_when_others_are_silent_is_a_note(check):
     limits = "timeouts: {first_content: 10s}, deadline: 32s, max_attempts: 9"
     assert check(f"  chat: {{chain: [one:m, two:m, three:m, four:m], {limits}}}\n") == [
-        "note deadline-cuts-fallback: when those before it are silent, `two:m` gets 7.3s, not its `first_content` of 10s"
+        "note deadline-cuts-limit: when those before it are silent, `two:m` gets 7.3s, not its `first_content` of 10s"
+    ]
+
+
+def test_a_limit_that_never_holds_is_told_before_one_that_holds_sometimes(check):
+    chain = "[{target: 'one:m', timeouts: {first_content: 5s}}, {target: 'two:m', timeouts: {first_content: 11s}}, "
+    chain += "{target: 'three:m', timeouts: {first_content: 50s}}]"
+    assert check(f"  chat: {{chain: {chain}, deadline: 26s}}\n") == [
+        "warning deadline-too-short: the deadline of 26s is shorter than `first_content` of 50s"
     ]
 
 
@@ -266,7 +278,7 @@ def test_a_hedge_that_never_fires_is_told_and_no_other(check, after, deadline):
     vendors = {"a": Silent(), "b": Healthy(first_content=0.001)}
     result = Simulation({"routes": {"chat": policy}}, vendors).run(calls=1)
     fired = result.added_p50 < waits([10.0, 10.0], deadline)[0]
-    assert (found == []) == fired, found
+    assert any("hedge-never-fires" in one for one in found) != fired, found
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6])

@@ -7,6 +7,7 @@ A silent target is waited for until its limit, and never so long that the target
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, combinations
 
 from ...config import Problem, format_duration
@@ -67,30 +68,57 @@ def _shares(targets: Sequence[object], index: int) -> int:
 def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
     """Limits that a target does not get: ever, or once those before it were silent."""
     deadline, which = subject.route.deadline, "first_content" if subject.route.transfer == "stream" else "whole"
-    path, hint = subject.at("deadline"), "raise `deadline`, or lower the limit"
     found = waits(list(map(_limit, members)), deadline)
     if len(found) < len(members):
         message = f"the deadline leaves no time for {members[len(found)]} when those before it are silent"
-        yield subject.tell("warning", path, message, "raise it", code="unreachable-fallback")
-    for member, wait in zip(members, found, strict=False):
+        yield subject.tell("warning", subject.at("deadline"), message, "raise it", code="unreachable-fallback")
+        return
+    for member, wait in zip(members, found, strict=True):
         if _thinks(member) and wait < _THOUGHT:
             message = f"{member} always thinks before it answers, and gets {_short(wait)} for that"
             yield subject.tell("note", member.path, message, f"give it {_THOUGHT:g}s", code="thinking-cut-short")
-    for index, (member, wait) in enumerate(zip(members, found, strict=False)):
-        limit = _limit(member)
-        if wait == limit or not _is_written(subject, member, which):
-            continue
-        words, most = f"`{which}` of {format_duration(limit)}", deadline / _shares(members, index)
-        if deadline < limit:
-            message = f"the deadline of {format_duration(deadline)} is shorter than {words}"
-            yield subject.tell("warning", path, message, hint, code="deadline-too-short")
-        elif most < limit:
-            message = f"{member} never gets its {words} but {_short(most)}: those after it keep shares of the deadline"
-            yield subject.tell("warning", path, message, hint, code="deadline-too-short")
-        else:
-            message = f"when those before it are silent, {member} gets {_short(wait)}, not its {words}"
-            yield subject.tell("note", path, message, hint, code="deadline-cuts-fallback")
-        return  # of those after it much the same would be said
+    cut = [
+        _Cut(member, wait, deadline / _shares(members, index), written=_is_written(subject, member, which))
+        for index, (member, wait) in enumerate(zip(members, found, strict=True))
+        if wait < _limit(member)
+    ]
+    told = [one for one in cut if one.written]
+    if not told and "deadline" in subject.route.model_fields_set:
+        told = [one for one in cut if not _thinks(one.member)]
+    for one in sorted(told, key=lambda one: one.most >= _limit(one.member))[:1]:  # of others the same would be said
+        yield _told(subject, one, which)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A target that does not get its limit.
+
+    :ivar worst: seconds that it gets when those before it are silent.
+    :ivar most: seconds that it gets when it is asked at once.
+    :ivar written: whether the limit stands in the policy.
+    """
+
+    member: Member
+    worst: float
+    most: float
+    written: bool
+
+
+def _told(subject: Subject, cut: _Cut, which: str) -> Problem:
+    deadline, path, hint = subject.route.deadline, subject.at("deadline"), "raise `deadline`, or lower the limit"
+    member, limit = cut.member, _limit(cut.member)
+    words = f"`{which}` of {format_duration(limit)}"
+    if not cut.written:
+        message = f"{member} gets {_short(cut.worst)}, not the usual {words}: the deadline is shared"
+        return subject.tell("note", path, message, "raise it, if that is too little", code="deadline-cuts-limit")
+    if cut.most >= limit:
+        message = f"when those before it are silent, {member} gets {_short(cut.worst)}, not its {words}"
+        return subject.tell("note", path, message, hint, code="deadline-cuts-limit")
+    if deadline < limit:
+        message = f"the deadline of {format_duration(deadline)} is shorter than {words}"
+    else:
+        message = f"{member} never gets its {words} but {_short(cut.most)}: those after it keep shares of the deadline"
+    return subject.tell("warning", path, message, hint, code="deadline-too-short")
 
 
 def _limit(member: Member) -> float:
