@@ -145,6 +145,9 @@ def test_a_switch_without_a_log_is_told(run, policy, folder):
     run("off", "house", "--reason", "drill", "--yes")
     assert "[audit-log-missing]" not in run("check").out
     (folder / "multimodel.audit.jsonl").unlink()
+    policy.write_text(
+        policy.read_text(encoding="utf-8") + "off: [{operator: alibaba, until: 2020-01-01}]\n", encoding="utf-8"
+    )
     assert "there is no log `multimodel.audit.jsonl` of who did so [audit-log-missing]" in run("check").out
 
 

@@ -23,23 +23,22 @@ def problems(core: Core) -> Iterator[Problem]:
         yield tell("error", path, message, "create it, or name another", code="switch-file-missing")
         return
     log = core.switches.audit.file
-    shut = [one for one in (file.parent, log) if one.exists() and not _is_writable(one)]
+    shut = [one for one in (file.parent, log) if one.exists() and not _may(one, os.W_OK)]
     if shut:
         message = f"`{shut[0]}` cannot be written by this user, who therefore can switch nothing off"
-        yield tell(
-            "warning", path, message, "get the right to, or name another `switch_file:`", code="switch-file-shut"
-        )
-    if log.exists():
+        hint = "get the right to, or name another `switch_file:`"
+        yield tell("warning", path, message, hint, code="switch-file-shut")
+    if not log.exists():
+        if any(entry not in core.policy.off for entry in core.switches.entries()):
+            message = f"`{file}` switches something off, but there is no log `{log.name}` of who did so"
+            hint = "find out who removed it, or who wrote the file by hand"
+            yield tell("warning", path, message, hint, code="audit-log-missing")
+    elif _may(log, os.R_OK):
         try:
             core.switches.audit.verify()
         except ConfigurationError as error:
             yield tell("error", path, error.message, error.hint, code="audit-log-broken")
-    elif core.switches.entries()[len(core.policy.off) :]:
-        message = f"`{file}` switches something off, but there is no log `{log.name}` of who did so"
-        yield tell(
-            "warning", path, message, "find out who removed it, or who wrote the file by hand", code="audit-log-missing"
-        )
 
 
-def _is_writable(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

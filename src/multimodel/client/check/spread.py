@@ -66,5 +66,5 @@ def _accounts(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
             yield subject.tell("warning", member.path, message, hint, code="same-account")
         elif other is not member and several and member.planned.account.profile.adapter != "local":
             message = f"{member} is no help when the account or the host of {other} fails: it shares them"
-            hint = "nothing, if it is for failures of the model alone"
+            hint = "fine, if it is there for failures of the model alone"
             yield subject.tell("note", member.path, message, hint, code="same-account")

@@ -34,7 +34,7 @@ def _requires(subject: Subject, member: Member) -> Iterator[Problem]:
     is_local = member.planned.account.profile.adapter == "local"
     if is_local and "tools" in subject.route.requires and not _FORMATS.isdisjoint(subject.route.requires):
         message = f"{member} is not held to a schema while it writes, where tools are offered as well"
-        hint = "nothing: its answers are checked, and asked for once more; or give it a route without tools"
+        hint = "its answers are checked all the same, and asked for once more; or make a route without tools"
         yield subject.tell("note", member.path, message, hint, code="schema-not-held")
     unknown = sorted(set(subject.route.requires) - member.planned.known)
     if unknown and not is_local:  # whose lacks are read from the weights
