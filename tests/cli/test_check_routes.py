@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,27 @@ def test_weights_that_are_offered_tools_are_not_held_to_a_schema(check, folder, 
     assert "note schema-not-held" in both
     alone = [one.partition(":")[0] for one in check("  chat: {chain: [one:m, local:small], requires: [json_schema]}\n")]
     assert "note schema-not-held" not in alone
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_packages_that_are_missing_are_told(check, monkeypatch, installed):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "litellm", None)
+        monkeypatch.setitem(sys.modules, "jsonschema", None)
+    missing = [
+        "warning extra-missing: `litellm:openai/m` cannot be asked: litellm is not installed",
+        "note schema-unchecked: `jsonschema` is not installed: answers are checked against types, but not against schemas",
+    ]
+    chain = "{chain: [one:m, 'litellm:openai/m'], requires: [json_schema]}"
+    found = [one for one in check(f"  chat: {chain}\n") if "requires-unverified" not in one]
+    assert found == ([] if installed else missing)
+
+
+def test_an_adapter_that_nobody_has_is_told(check):
+    theirs = "  theirs: {profile: {name: theirs, title: T, adapter: nobodys, key_required: false, fact: {source: s, date: 2026-11-01}}}\n"
+    assert check("  chat: {chain: [one:m, theirs:m]}\n", providers=theirs) == [
+        "warning extra-missing: `theirs:m` cannot be asked: no plugin is its adapter `nobodys`"
+    ]
 
 
 # --- who could take all away ---
@@ -292,13 +314,8 @@ def test_a_target_that_failures_keep_from_being_asked_is_told_and_no_other(check
     assert (found == []) == (result.answered == 1), found
 
 
-@pytest.mark.parametrize(
-    ("chain", "told"),
-    [
-        ("[one:m, one:n]", "all targets share one account: nobody can be asked beside the first"),
-        ("[one:m]", "all targets share one account: nobody can be asked beside the first"),
-    ],
-)
-def test_a_hedge_without_a_second_account_never_fires(check, chain, told):
-    found = check(f"  chat: {{chain: {chain}, hedge: {{after: 2s}}}}\n")
-    assert f"warning hedge-never-fires: {told}" in found
+def test_a_hedge_without_a_second_account_or_host_never_fires(check):
+    same = "warning hedge-never-fires: all targets share one {}: nobody can be asked beside the first"
+    assert same.format("account") in check("  chat: {chain: [one:m, one:n], hedge: {after: 2s}}\n")
+    again = '  again: {profile: openai, base_url: "https://one.example/v1", api_key: "${OTHER_KEY}", operator: two}\n'
+    assert check("  chat: {chain: [one:m, again:m], hedge: {after: 2s}}\n", providers=again) == [same.format("host")]
