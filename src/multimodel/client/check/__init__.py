@@ -13,6 +13,7 @@ from datetime import date
 
 from ...config import Problem, check_policy
 from ...config.check import ordered
+from ...providers.catalogue import profiles
 from ..core import Core
 from . import files, machine, money, reach, spread, usable
 from .subject import Subject, subjects
@@ -28,7 +29,7 @@ def check(core: Core, *, today: date) -> list[Problem]:
     routes = list(subjects(core))
     found = [
         *files.problems(core),
-        *check_policy(core.policy, environ=os.environ, profiles=core.profiles, today=today),
+        *check_policy(core.policy, environ=os.environ, profiles=profiles(os.environ), today=today),
         *machine.problems(routes),
     ]
     for subject in routes:
