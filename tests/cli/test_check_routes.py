@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multimodel import Client
 from multimodel.client.check.reach import waits
 from multimodel.testing.simulation import Failing, Healthy, Silent, Simulation
 
@@ -50,7 +51,8 @@ def test_a_route_that_a_switch_strands_is_an_error_as_well(check, run):
     assert check(routes) == []
     run("off", "one", "--reason", "drill", "--yes")
     assert check(routes) == ["warning single-operator: every target of `chat` that may be asked is operated by `two`"]
-    run("off", "two", "--reason", "drill", "--yes")
+    with Client("multimodel.yaml") as client:
+        client.off("two", reason="drill")
     assert check(routes) == [
         (
             "error stranded: no target of `chat` may be asked: "
