@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -107,6 +109,22 @@ def policy(folder: Path) -> Path:
     file = folder / "multimodel.yaml"
     file.write_text(TWO_OPERATORS, encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def put_weights() -> Callable[..., None]:
+    """Write the smallest folder that can be taken for weights: nobody loads it."""
+
+    def put(folder: Path, *, chats: bool = True) -> None:
+        folder.mkdir(parents=True)
+        tensors = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(tensors)) + tensors + bytes(4))
+        (folder / "config.json").write_text('{"max_position_embeddings": 128}', encoding="utf-8")
+        (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+        if chats:
+            (folder / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+
+    return put
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -70,6 +71,32 @@ def test_licences_errors_and_remarks_are_shown_with_their_sources(run):
 
 def test_a_retired_model_is_shown_with_what_replaces_it(run):
     assert "2026-07-24 → deepseek-flash" in run("providers", "deepseek").out
+
+
+def test_sources_that_are_old_say_so(run, folder, monkeypatch):
+    days = {"new": 10, "price": 200, "old": 400}
+    dates = {name: datetime.now(UTC).date() - timedelta(age) for name, age in days.items()}
+    (folder / "acme.yaml").write_text(ACME.format_map(dates), encoding="utf-8")
+    monkeypatch.setenv("MULTIMODEL_PROVIDERS", str(folder))
+    ran = run("providers", "acme")
+    told = {
+        line.split()[2]: line.partition("  ")[2].partition("  ")[2] for line in ran.out.splitlines() if line[0:1] == "["
+    }
+    assert told == {"new": "", "200": "(older than 180 days)", "400": "(older than 365 days)"}
+    assert ran.err == "note: what comes from old sources may have changed\n"
+
+
+ACME = """\
+name: acme
+title: Acme
+protocols: {{chat: {{wire: openai_chat}}}}
+protocol: chat
+fact: {{source: new, date: {new}}}
+models:
+  dear: {{prices: [{{input: 1, output: 1, fact: {{source: "200", date: {price}}}}}], fact: {{source: new, date: {new}}}}}
+  same: {{fact: {{source: "200", date: {price}}}}}
+  old: {{fact: {{source: "400", date: {old}}}}}
+"""
 
 
 def test_json_of_one_vendor_has_every_source_and_date(run):

@@ -23,6 +23,7 @@ from multimodel import (
     PolicyDeniedError,
     Usage,
 )
+from multimodel.client.check import check
 from multimodel.client.cost import tokens_at_most
 from multimodel.config import check_policy, load_policy
 from multimodel.providers.catalogue import profiles
@@ -247,6 +248,13 @@ def test_a_call_that_may_cost_too_much_goes_to_the_cheaper_target(vendors, colou
     assert (skip.reason, str(skip.target)) == ("budget", "first:m")
     assert colour.ask(client, max_tokens=50).target.provider == "first"
     assert len(vendors[0].log) == 1
+
+
+@pytest.mark.parametrize(("per_call", "too_small"), [(0.1016, True), (0.1017, False)])
+def test_check_tells_whom_a_call_without_a_limit_cannot_pay(vendors, per_call, too_small):
+    with Client(policy(vendors, budget={"per_call": per_call})) as client:
+        told = [one for one in check(client._core, today=FACT.date) if one.code == "budget-too-small"]
+        assert (client.complete("chat", "?").target.provider == "second") == bool(told) == too_small
 
 
 def test_a_call_that_must_not_go_on_fails_before_any_socket(vendors, colour):

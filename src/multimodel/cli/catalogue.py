@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 
+from ..config.facts import FACTS_AGE, PRICES_AGE, is_stale
 from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..providers.catalogue import profiles
 from ..providers.profile import Fact, ModelFacts, Profile
-from .printing import plain, print_json, print_table
+from .printing import plain, print_json, print_table, tell
 
 __all__ = ["providers"]
 
@@ -53,7 +55,7 @@ def _keys(profile: Profile, environ: Mapping[str, str]) -> str:
 
 
 def _print_profile(profile: Profile) -> None:
-    sources = _Sources()
+    sources = _Sources(datetime.now(UTC).date())
     law = profile.sources.get("jurisdiction", profile.fact)
     place = f" ({profile.jurisdiction}) {sources.number(law)}" if profile.jurisdiction else ""
     print(plain(f"{profile.name}: {profile.title}"))
@@ -153,17 +155,24 @@ def _price_rows(profile: Profile, sources: _Sources) -> Iterator[tuple[object, .
         for price in facts.prices:
             amounts = (price.input, price.cached_input, price.output, price.thinking_output)
             shown = tuple(None if amount is None else f"{amount:g}" for amount in amounts)
-            yield (name, price.region, price.up_to, *shown, sources.number(price.fact))
+            yield (name, price.region, price.up_to, *shown, sources.number(price.fact, PRICES_AGE))
 
 
 class _Sources:
     """Where the facts of a page come from, each told once, at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, today: date) -> None:
+        self._today = today
         self._numbers: dict[Fact, int] = {}
+        self._stale: dict[Fact, timedelta] = {}
 
-    def number(self, fact: Fact) -> str:
-        """Return the number under which ``fact`` is told."""
+    def number(self, fact: Fact, age: timedelta = FACTS_AGE) -> str:
+        """Return the number under which ``fact`` is told.
+
+        :param age: how old it may be.
+        """
+        if is_stale(fact, age, self._today):
+            self._stale[fact] = min(age, self._stale.get(fact, age))
         return f"[{self._numbers.setdefault(fact, len(self._numbers) + 1)}]"
 
     def of(self, facts: ModelFacts, *fields: str) -> str:
@@ -171,7 +180,11 @@ class _Sources:
         return self.number(next((facts.sources[field] for field in fields if field in facts.sources), facts.fact))
 
     def print(self) -> None:
-        """Tell all that were numbered."""
+        """Tell all that were numbered, and which of them are old."""
         print()
         for fact, number in self._numbers.items():
-            print(plain(f"[{number}] {fact.date}  {fact.source}"))
+            age = self._stale.get(fact)
+            old = f"  (older than {age.days} days)" if age is not None else ""
+            print(plain(f"[{number}] {fact.date}  {fact.source}{old}"))
+        if self._stale:
+            tell("note: what comes from old sources may have changed")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 
-from ..client import Client
-from ..config import Problem, check_policy, policy_schema
+from ..client.check import check as doubts
+from ..config import Problem, policy_schema
 from ..config.problems import Severity
-from ..config.provider import profile_of
 from ..errors import ConfigurationError
-from ..providers.catalogue import profiles
-from ..types import Target
 from .opening import open_client, policy_file
 from .printing import print_json, problem_text, tell
+from .sarif import sarif
 
 __all__ = ["check", "schema"]
 
@@ -27,7 +22,9 @@ def check(args: Namespace) -> int:
     args.config = args.file or args.config
     found = _problems(args)
     counts = Counter(problem.severity for problem in found)
-    if args.json:
+    if args.sarif:
+        print_json(sarif(found))
+    elif args.json:
         print_json({"file": policy_file(args), "problems": found})
     else:
         for problem in found:
@@ -51,35 +48,7 @@ def _problems(args: Namespace) -> list[Problem]:
             raise
         return problems
     with client:
-        today = datetime.now(UTC).date()
-        found = check_policy(client.policy, environ=os.environ, profiles=profiles(os.environ), today=today)
-        return [*_nowhere_to_switch(client), *found, *_missing(client)]
-
-
-def _nowhere_to_switch(client: Client) -> Iterator[Problem]:
-    file = client.policy.switches
-    if file is not None and not file.parent.is_dir():
-        message = f"the folder `{file.parent}` does not exist, so nothing can be switched off"
-        yield client.policy.origin.problem("error", ("switch_file",), message, "create it, or name another")
-
-
-def _missing(client: Client) -> Iterator[Problem]:
-    """What the machine lacks: weights that cannot be used, and litellm."""
-    known = profiles(os.environ)
-    told: set[Target] = set()
-    for route, states in client.status().routes.items():
-        for index, state in enumerate(states):
-            target = state.target
-            profile = profile_of(target.provider, client.policy.provider(target.provider), known)
-            why_not, hint = None, None
-            if profile is not None and profile.adapter == "local" and state.state == "unavailable":
-                why_not, _, hint = state.detail.partition("\nhint: ")
-            elif profile is not None and profile.adapter == "litellm" and find_spec("litellm") is None:
-                why_not, hint = "litellm is not installed", "pip install 'multimodel[litellm]'"
-            if why_not is not None and target not in told:
-                told.add(target)
-                place = ("routes", route, "chain", index)
-                yield client.policy.origin.problem("warning", place, f"`{target}` is skipped: {why_not}", hint or None)
+        return doubts(client._core, today=datetime.now(UTC).date())  # noqa: SLF001  # for people, so for no other caller
 
 
 def _summary(counts: Counter[Severity]) -> str:

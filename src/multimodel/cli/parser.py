@@ -87,11 +87,12 @@ def _add_policy_commands(commands: _Commands) -> None:
     init = commands.add("init", "starting.init", "write a policy from the keys and the weights that are here")
     init.add_argument("--path", default="multimodel.yaml", help="the file to write (default: %(default)s)")
     init.add_argument("--force", action="store_true", help="replace the file if it exists")
-    check = commands.add(
-        "check", "checking.check", "tell all mistakes and doubts of a policy, without a network", json=True
-    )
+    check = commands.add("check", "checking.check", "tell all mistakes and doubts of a policy, without a network")
     check.add_argument("file", nargs="?", metavar="FILE", help="the policy file")
     check.add_argument("--strict", action="store_true", help="fail on warnings too")
+    form = check.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, which code hosts show beside the lines")
     commands.add("schema", "checking.schema", "print the JSON Schema of the policy file")
 
 

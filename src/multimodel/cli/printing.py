@@ -50,10 +50,11 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, data:
 
 
 def problem_text(problem: Problem) -> str:
-    """Write an error as it is; a warning or a note says so behind its place."""
+    """Write an error as it is; a warning or a note says so behind its place. Doubts are followed by their code."""
+    message = problem.message if problem.code == "mistake" else f"{problem.message} [{problem.code}]"
     if problem.severity != "error":
-        problem = replace(problem, message=f"{problem.severity}: {problem.message}")
-    return plain(str(problem))
+        message = f"{problem.severity}: {message}"
+    return plain(str(replace(problem, message=message)))
 
 
 def plain(text: str) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..client import Client
+from ..client.check import check
 from ..client.source import local_models
 from ..client.targets import default_archive
-from ..config import Policy, check_policy, default_policy, format_duration, load_policy
+from ..config import Policy, default_policy, format_duration
 from ..config.routes import ChainMember, Route
 from ..errors import ConfigurationError
 from ..providers.catalogue import profiles
@@ -37,10 +39,8 @@ def init(args: Namespace) -> int:
         raise ConfigurationError(
             f"`{file}` exists", hint="replace it with `--force`, or write another with `--path`"
         ) from None
-    today = datetime.now(UTC).date()
-    problems = check_policy(
-        load_policy(file, environ=os.environ, profiles=known), environ=os.environ, profiles=known, today=today
-    )
+    with Client(file) as client:
+        problems = check(client._core, today=datetime.now(UTC).date())  # noqa: SLF001  # for people, so for no other caller
     for problem in problems:
         if problem.severity != "note":
             tell(problem_text(problem))

@@ -26,6 +26,7 @@ class Doubt:
     """One thing to tell about a model; the message goes on after its name."""
 
     severity: Severity
+    code: str
     message: str
     hint: str
 
@@ -40,16 +41,21 @@ def doubts(facts: ModelFacts, *, region: str | None, hosted: bool, today: date) 
     if facts.restricts is not None:
         message = f"is under the licence `{facts.licence or 'of its author'}`: {facts.restricts}"
         if hosted:
-            yield Doubt("note", message, "it binds who serves the weights; read it before you serve them yourself")
+            yield Doubt(
+                "note",
+                "licence-restricts",
+                message,
+                "it binds who serves the weights; read it before you serve them yourself",
+            )
         else:
-            yield Doubt("warning", message, "read the licence before you build on these weights")
+            yield Doubt("warning", "licence-restricts", message, "read the licence before you build on these weights")
     prices = [price.fact for price in facts.prices if region is None or price.region in (None, region)]
     oldest = min(prices, key=_day, default=None)
     if oldest is not None and is_stale(oldest, PRICES_AGE, today):
-        yield _old(f"has a price of {oldest.date}", oldest)
+        yield Doubt("warning", "stale-price", f"has a price of {oldest.date}, which may have changed", _compare(oldest))
     rest = min((facts.fact, *facts.sources.values()), key=_day)
     if is_stale(rest, FACTS_AGE, today):
-        yield _old(f"is described as of {rest.date}", rest)
+        yield Doubt("warning", "stale-facts", f"is described as of {rest.date}, which may have changed", _compare(rest))
 
 
 def is_stale(fact: Fact, age: timedelta, today: date) -> bool:
@@ -60,13 +66,15 @@ def is_stale(fact: Fact, age: timedelta, today: date) -> bool:
 def _retirement(facts: ModelFacts, today: date) -> Iterator[Doubt]:
     if facts.retired is None or facts.retired > today + RETIRES_SOON:
         return
-    verb = "is retired since" if facts.retired <= today else "retires on"
     hint = f"use `{facts.replaced_by}`" if facts.replaced_by else "use another model"
-    yield Doubt("warning", f"{verb} {facts.retired}", hint)
+    if facts.retired <= today:
+        yield Doubt("warning", "model-retired", f"is retired since {facts.retired}", hint)
+    else:
+        yield Doubt("warning", "model-retires-soon", f"retires on {facts.retired}", hint)
 
 
-def _old(message: str, fact: Fact) -> Doubt:
-    return Doubt("warning", f"{message}, which may have changed", f"compare it with {fact.source}")
+def _compare(fact: Fact) -> str:
+    return f"compare it with {fact.source}"
 
 
 def _day(fact: Fact) -> date:

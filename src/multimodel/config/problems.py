@@ -44,6 +44,7 @@ class Problem:
     :ivar line: counted from 1.
     :ivar column: counted from 1, in characters.
     :ivar path: the way to the value.
+    :ivar code: the name of what is wrong, which stays the same when the words change; ``docs/check.md`` lists them.
 
     >>> print(Problem("error", "unknown key `chian`", "did you mean `chain`?", "multimodel.yaml", 4, 5))
     multimodel.yaml:4:5: unknown key `chian`
@@ -57,6 +58,7 @@ class Problem:
     line: int | None = None
     column: int | None = None
     path: Path = ()
+    code: str = "mistake"
 
     def __str__(self) -> str:
         if self.file is None:
@@ -107,15 +109,22 @@ class Origin:
     mistakes: tuple[Problem, ...] = ()
 
     def problem(
-        self, severity: Severity, path: Path, message: str, hint: str | None = None, *, at_key: bool = False
+        self,
+        severity: Severity,
+        path: Path,
+        message: str,
+        hint: str | None = None,
+        *,
+        code: str = "mistake",
+        at_key: bool = False,
     ) -> Problem:
         """Make a problem out of a mistake at ``path``; what has no place of its own gets its parent's."""
         for length in range(len(path), -1, -1):
             mark = self.marks.get(path[:length])
             if mark is not None:
                 line, column = mark.key if at_key or length < len(path) else mark.value
-                return Problem(severity, message, hint, self.file, line, column, path)
-        return Problem(severity, message, hint, self.file, path=path)
+                return Problem(severity, message, hint, self.file, line, column, path, code)
+        return Problem(severity, message, hint, self.file, path=path, code=code)
 
     def shown(self, path: Path, value: object) -> str:
         """Name the value at ``path`` in a message; what came out of a variable is not quoted."""

@@ -19,7 +19,8 @@ from typing import TypeAlias
 
 from pydantic_core import from_json, to_json
 
-from ..config import OffEntry
+from ..config import OffEntry, Problem
+from ..config.problems import refusal
 from ..errors import ConfigurationError
 from ..types import Target
 from .audit import AuditLog
@@ -152,9 +153,9 @@ class Switches:
         except FileNotFoundError:
             return (), None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(
-                f"{file}: the switch file cannot be read", hint="restore it, or delete it to lift all its switches"
-            ) from error
+            hint = "restore it, or delete it to lift all its switches"
+            problem = Problem("error", "the switch file cannot be read", hint, str(file), code="switch-file-unreadable")
+            raise refusal([problem], what=str(file)) from error
         return entries, _identity(found)
 
     def _write(self, entries: tuple[OffEntry, ...], action: str, entry: OffEntry) -> None:

@@ -1,0 +1,52 @@
+"""What this machine lacks: weights, and packages. Of keys it is told beside the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+
+from ...config import Problem
+from ...providers.registry import plugins
+from .subject import Member, Subject
+
+__all__ = ["problems"]
+
+_OURS = ("http", "litellm", "local")
+_MANIFEST = "manifest.json"
+_SCHEMAS = ("json_schema", "json_object")
+
+
+def problems(subjects: Sequence[Subject]) -> Iterator[Problem]:
+    """Tell of each target once why it cannot be used here, and what cannot be checked."""
+    told: set[str] = set()
+    for subject in subjects:
+        for member in subject.members:
+            if str(member) not in told:
+                told.add(str(member))
+                yield from _target(subject, member)
+    wanting = next((one for one in subjects if not set(_SCHEMAS).isdisjoint(one.route.requires)), None)
+    if wanting is not None and find_spec("jsonschema") is None:
+        message = "`jsonschema` is not installed: answers are checked against types, but not against schemas"
+        hint = "pip install 'multimodel[schema]'"
+        yield wanting.tell("note", wanting.at("requires"), message, hint, code="schema-unchecked", at_key=True)
+
+
+def _target(subject: Subject, member: Member) -> Iterator[Problem]:
+    planned = member.planned
+    adapter, why_not = planned.account.profile.adapter, planned.why_not
+    if adapter == "local" and why_not is not None and not member.unmet:
+        reason, _, hint = why_not.partition("\nhint: ")
+        message, hint = f"{member} is skipped: {reason}", hint or "put them there, or set `archive:` of the provider"
+        yield subject.tell("warning", member.path, message, hint, code="weights-unusable")
+    elif adapter == "local" and why_not is None:
+        folder = planned.account.setup.options["archive"] / planned.plan.target.model
+        if not (folder / _MANIFEST).is_file():
+            message = f"the weights of {member} are not archived: nothing tells whether they were changed"
+            hint = "keep their hashes and their licence with `multimodel archive add`"
+            yield subject.tell("note", member.path, message, hint, code="not-archived")
+    elif adapter == "litellm" and find_spec("litellm") is None:
+        message, hint = f"{member} cannot be asked: litellm is not installed", "pip install 'multimodel[litellm]'"
+        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
+    elif adapter not in _OURS and adapter not in plugins() and not planned.account.given:
+        message, hint = f"{member} cannot be asked: no plugin is its adapter `{adapter}`", "install it"
+        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
