@@ -20,11 +20,12 @@ from ..types import Completion, Embeddings, Messages
 from ..types.answers import ParsedT
 from .core import Core, PolicySource
 from .embedding import Embedding
+from .explanation import Explanation
 from .options import CallOptions
 from .running import Running
 from .streams import AsyncStream
 from .view import view_of
-from .views import Explanation, Status
+from .views import Status
 
 __all__ = ["AsyncClient"]
 
@@ -239,15 +240,18 @@ class AsyncClient:
     def explain(self, route: str, *, needs: Iterable[str] = ()) -> Explanation:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
 
+        It also says when each is asked at the latest, as long as no answer begins, and what the call costs at most.
+        Print it to read it.
+
         :param needs: what the call would need, for instance ``{"tools", "vision"}``; ``input=N`` and ``output=N`` are
             tokens of a prompt and of an answer.
         :raises ConfigurationError: unknown route or need.
 
         >>> from multimodel.testing import FakeProvider
         >>> client = AsyncClient({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
-        >>> print(client.explain("chat"))
-        route `chat`, at most 120 s
-          1. fake:any  asked
+        >>> explained = client.explain("chat")
+        >>> explained.first, explained.slowest
+        ('fake:any: it stands first in the chain', 120.0)
         """
         return self._core.explain(route, frozenset(needs))
 

@@ -11,13 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
 from ..config import Policy, Route, default_policy, find_policy, load_policy
 from ..config.problems import did_you_mean
 from ..config.routes import Budget as BudgetConfig
-from ..config.routes import Need
 from ..drivers.base import now
 from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
@@ -30,16 +29,17 @@ from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from ..types import Target
 from .cost import budget_settings
-from .needs import split_needs, too_small
 from .shadows import Shadows
 from .switchboard import Switchboard
 from .targets import Accounts, Planned, call_settings, default_archive, plan_route, plan_shadow
 from .tenants import Tenants
-from .views import BudgetStatus, ExplainedTarget, Explanation, State, Status, TargetStatus
+from .views import BudgetStatus, State, Status, TargetStatus
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 __all__ = ["Core", "PolicySource", "chosen", "local_models"]
 
-_NEEDS = frozenset(get_args(Need))
 _TELLING = frozenset({"extra", "reasoning_effort"})
 
 PolicySource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Policy | None"
@@ -191,29 +191,9 @@ class Core:
 
     def explain(self, name: str, needs: frozenset[str]) -> Explanation:
         """Say what a call would do now."""
-        name, route = self.route(name)
-        needs, prompt, answer = split_needs(needs)
-        for need in needs - _NEEDS:
-            hint = did_you_mean(str(need), sorted(_NEEDS)) or f"known are {', '.join(sorted(_NEEDS))}"
-            raise ConfigurationError(f"`{str(need)[:100]}` is nothing that a request can need", hint=hint)
-        targets = []
-        for planned in self.chain(name):
-            why = self.obstacle(planned, needs)
-            if why is None and (small := too_small(planned, prompt, answer)) is not None:
-                why = small.reason, small.detail
-            if why is None:
-                moment = now()
-                with self.lock:
-                    found = self.health.obstacle(planned.plan, moment)
-                if found is not None:
-                    left = found.until - moment
-                    why = found.reason, f"for {left:.1f} s" if left else ""
-            facts = planned.account.profile.facts(planned.plan.target.model)
-            restricts = facts.restricts if facts is not None else None
-            unknown = sorted(needs - planned.known)
-            reason, detail = why or (None, f"not known: {', '.join(unknown)}" if unknown else "")
-            targets.append(ExplainedTarget(planned.plan.target, reason, detail, restricts))
-        return Explanation(name, tuple(targets), route.deadline)
+        from .explaining import explain
+
+        return explain(self, name, needs)
 
     def status(self) -> Status:
         """Say what is known now."""
@@ -227,11 +207,12 @@ class Core:
             switch_file=None if file is None else str(file),
             routes={name: tuple(map(self._status_of, self.chain(name))) for name in self.policy.routes},
             off=self.switches.entries(),
-            budgets=tuple(self._budgets()),
+            budgets=tuple(self.budgets()),
             audit_head=None if file is None else self.switches.audit.head(),
         )
 
-    def _budgets(self) -> Iterator[BudgetStatus]:
+    def budgets(self) -> Iterator[BudgetStatus]:
+        """Yield what was spent today on each route that has a limit a day."""
         for name, route in self.policy.routes.items():
             per_day = None if route.budget is None else route.budget.per_day
             if per_day is not None:

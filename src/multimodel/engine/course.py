@@ -9,13 +9,11 @@ from typing import Literal
 from ..errors import CallError
 from .call import Call
 from .health import Health
+from .limits import MIN_ATTEMPT
 from .rules import RULES
 from .settings import TargetPlan
 
-__all__ = ["MIN_ATTEMPT", "Course"]
-
-MIN_ATTEMPT = 0.5
-"""Seconds: nothing starts that could not run this long."""
+__all__ = ["Course"]
 
 
 class Course:

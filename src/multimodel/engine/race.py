@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
+from .limits import SHARES, content_limit
 from .rules import RULES
 from .settings import TargetPlan
 from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
@@ -133,9 +134,9 @@ class Race:
         eligible = 1
         for other in course.rest:
             eligible += course.askable(other)  # a target that was asked out of its turn is not
-            if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
+            if eligible == SHARES:
                 break
-        limit = course.now + min(own, (course.deadline - course.now) / eligible)
+        limit = content_limit(course.now, course.deadline, own, eligible)
         return Limits(plan.connect, limit, plan.idle, limit, course.deadline), own
 
     # --- a second attempt ---
