@@ -108,7 +108,7 @@ def _cost(found: Explanation) -> Iterator[str]:
     unpriced = [str(entry.target) for _, entry in rows if entry.prices is None and entry.cost is None]
     why = ""
     if cost.at_most is None and unpriced:
-        why = f": nobody knows the price of {', '.join(map(str, cost.unknown))}"
+        why = f": nobody knows the price of {', '.join(unpriced)}"
     elif cost.at_most is None:
         why = ": say how long it is, as in `input=1000,output=500`"
     yield from _wrapped(f"a call, every request billed: {usd(cost.at_most)}{why}", "   ")
