@@ -103,7 +103,7 @@ class AsyncClient:
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
         while True:
-            driver = AsyncioDriver(running.steps, running.port, self._core.lock)
+            driver = AsyncioDriver(running.steps, running.port, self._core.lock, running.over)
             events = driver.events()
             try:
                 async for event in events:
@@ -149,7 +149,7 @@ class AsyncClient:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
-        return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock))
+        return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock, running.over))
 
     async def embed(
         self,
@@ -197,7 +197,7 @@ class AsyncClient:
         }
         embedding = Embedding(self._core, route, inputs, options)
         for batch in embedding.batches():
-            driver = AsyncioDriver(batch.steps, batch.port, self._core.lock)
+            driver = AsyncioDriver(batch.steps, batch.port, self._core.lock, batch.over)
             events = driver.events()
             try:
                 async for event in events:

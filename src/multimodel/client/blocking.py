@@ -97,7 +97,7 @@ class Client:
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
         while True:
-            driver = BlockingDriver(running.steps, running.port, self._core.lock)
+            driver = BlockingDriver(running.steps, running.port, self._core.lock, running.over)
             events = driver.events()
             try:
                 for event in events:
@@ -140,7 +140,7 @@ class Client:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
-        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
+        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock, running.over))
 
     def embed(
         self,
@@ -187,7 +187,7 @@ class Client:
         }
         embedding = Embedding(self._core, route, inputs, options)
         for batch in embedding.batches():
-            driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
+            driver = BlockingDriver(batch.steps, batch.port, self._core.lock, batch.over)
             events = driver.events()
             try:
                 for event in events:

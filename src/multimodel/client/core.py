@@ -218,7 +218,8 @@ class Core:
             if per_day is not None:
                 day = self._spending(name)
                 spent, reserved = dollars(day.spent), dollars(day.reserved)
-                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, max(0.0, per_day - spent - reserved))
+                left = max(0.0, per_day - spent - reserved)
+                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, day.alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())

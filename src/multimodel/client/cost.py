@@ -133,7 +133,10 @@ def budget_settings(budget: BudgetConfig) -> BudgetSettings:
     """Return a route's budget as the engine wants it."""
     call, day = budget.per_call, budget.per_day
     return BudgetSettings(
-        None if call is None else billionths(call), None if day is None else billionths(day), budget.then == "cheaper"
+        None if call is None else billionths(call),
+        None if day is None else billionths(day),
+        budget.then == "cheaper",
+        budget.alarms,
     )
 
 

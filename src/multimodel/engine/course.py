@@ -87,6 +87,11 @@ class Course:
             return None
         return budget.refusal(self.call.cost_at_most(plan, goes_on=self.how == "continue"))
 
+    def leave_out(self, plan: TargetPlan) -> None:
+        """Tell the budget of a target that does not fit."""
+        if self.call.budget is not None:
+            self.call.budget.leave_out(self.call.cost_at_most(plan, goes_on=self.how == "continue"))
+
     @property
     def how(self) -> Literal["fresh", "restart", "continue"]:
         """What the next attempt does with an answer that has begun."""

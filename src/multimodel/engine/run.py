@@ -190,6 +190,7 @@ class _Run:
         why = self.course.too_dear(plan)
         if why is None:
             return False
+        self.course.leave_out(plan)
         self.call.skip(plan.target, "budget", why, PolicyDeniedError(hint=_UNPRICED if why == UNPRICED else None))
         return True
 
