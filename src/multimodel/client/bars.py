@@ -38,11 +38,12 @@ def seconds(value: float) -> str:
 def usd(amount: float | None) -> str:
     """Write US dollars with the digits that count.
 
-    >>> usd(0.00042), usd(1.5), usd(0.0), usd(None)
-    ('0.00042', '1.50', '0', 'unknown')
+    >>> usd(0.00042), usd(0.9997), usd(1.5), usd(0.0), usd(None)
+    ('0.00042', '0.9997', '1.50', '0', 'unknown')
     """
     if amount is None:
         return "unknown"
-    if amount == 0.0:
-        return "0"
-    return f"{amount:.2f}" if amount >= 1.0 else f"{amount:.3g}" if amount >= 1e-4 else f"{amount:.9f}".rstrip("0")  # noqa: PLR2004
+    if amount >= 1.0:
+        return f"{amount:.2f}"
+    exact = float(f"{amount:.4g}")
+    return f"{exact:.12f}".rstrip("0").rstrip(".")

@@ -35,7 +35,8 @@ def _lines(found: Explanation) -> Iterator[str]:
 
 def _target(number: int, entry: ExplainedTarget) -> Iterator[str]:
     fate = "asked" if entry.reason is None else f"skipped: {entry.reason}"
-    yield f"  {number}. {entry.target}  {fate}" + (f" ({entry.detail})" if entry.detail else "")
+    detail = f" ({entry.detail})" if entry.detail else ""
+    yield from _wrapped(f"{number:>3}. {entry.target}  {fate}{detail}", "     ")
     facts = [
         f"{word} {value}"
         for word, value in (
@@ -47,13 +48,15 @@ def _target(number: int, entry: ExplainedTarget) -> Iterator[str]:
         )
         if value
     ]
-    if entry.stored_in is None and entry.inference_in is None:
+    if entry.here:
+        facts.append("on this machine")
+    elif entry.stored_in is None and entry.inference_in is None:
         facts.append("place unknown")
     if entry.prompt is not None:
         facts.append("system text of `{}`, `{}`".format(*entry.prompt))
     yield from _wrapped("     " + " · ".join(facts), "     ")
     if entry.restricts is not None:
-        yield f"     licence: {entry.restricts}"
+        yield from _wrapped(f"     licence: {entry.restricts}", "     ")
 
 
 def _time(found: Explanation) -> Iterator[str]:

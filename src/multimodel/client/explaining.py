@@ -63,6 +63,7 @@ class _Explaining:
         able = [one for one in self._chain if one.plan.target not in self._unfit]
         with core.lock:
             self._obstacles = {one.plan.target: self._core.health.obstacle(one.plan, self._now) for one in able}
+            self._probes = {one.plan.target for one in able if self._core.health.is_probe(one.plan, self._now)}
             self._dear = {one.plan.target: why for one in able if (why := self._too_dear(one.plan)) is not None}
             self._health = core.health.copy_for([one.plan for one in able], Random(0))
         self._orders = [(share, self._asked(order)) for share, order in draws(able, route.traffic)]
@@ -145,6 +146,7 @@ class _Explaining:
             place.region,
             place.stored_in,
             place.inference_in,
+            account.profile.adapter == "local",
             prompt,
             self._prices(target),
             self._costs[target],
@@ -160,11 +162,13 @@ class _Explaining:
         obstacle = self._obstacles[target]
         if obstacle is not None:
             left = obstacle.until - self._now
-            return obstacle.reason, f"for {left:.1f} s" if left else ""
+            cause = f", opened by {obstacle.cause.kind}" if obstacle.cause is not None else ""
+            return obstacle.reason, f"for {left:.1f} s{cause}" if left else ""
         if all(target != plan.target for plan in self._plans):
             return "budget", "the call ends at one before it that does not fit"
         unknown = sorted(self._needs - planned.known)
-        return None, f"not known: {', '.join(unknown)}" if unknown else ""
+        details = ["as a probe: its breaker was open"] if target in self._probes else []
+        return None, "; ".join([*details, *([f"not known: {', '.join(unknown)}"] if unknown else [])])
 
     def _place(self, planned: Planned) -> Place:
         account = planned.account

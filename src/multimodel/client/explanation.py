@@ -19,8 +19,9 @@ class ExplainedTarget:
         ``bulkhead``, ``budget``), or None.
     :ivar restricts: what the licence of its weights asks for or forbids, as far as the catalogue knows.
     :ivar share: of the calls, how many ask it first.
-    :ivar stored_in: where what it is asked is stored; None when nobody knows.
+    :ivar stored_in: where what it is asked is stored, ISO 3166 codes; None when nobody knows.
     :ivar inference_in: where it runs; None when nobody knows.
+    :ivar here: whether these are weights on this machine.
     :ivar prompt: the system text that it gets before the call's own: by which of its names, and the file.
     :ivar prices: US dollars per million tokens of input, and of output; None when nobody knows.
     :ivar cost: of one request, in US dollars, at most; None when nobody knows.
@@ -35,6 +36,7 @@ class ExplainedTarget:
     region: str | None = None
     stored_in: tuple[str, ...] | None = None
     inference_in: tuple[str, ...] | None = None
+    here: bool = False
     prompt: tuple[str, str] | None = None
     prices: tuple[float, float] | None = None
     cost: float | None = None
