@@ -202,7 +202,8 @@ def test_a_simulated_call_to_silent_targets_takes_as_long_as_is_told_and_never_l
         explained = client.explain("chat")
     played = Simulation(given_, {name: Silent() for name in names}).run(1, streamed=0.0)
     if "traffic" not in route:  # which the simulation does not draw
-        assert played.seconds == pytest.approx(explained.silent.duration)
+        told = explained.silent.duration
+        assert told - 1e-6 <= played.seconds <= told + 1.0 + 1e-6  # which looks at its breakers once a second
         assert sum(played.attempts.values()) == len(explained.silent.attempts)
     assert explained.silent.duration <= explained.unanswered + 1e-6 <= explained.slowest + 2e-6
     for attempt in explained.silent.attempts:
