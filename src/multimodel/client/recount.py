@@ -12,15 +12,10 @@ from .bars import bar, seconds, usd
 __all__ = ["RecordedCall", "RecordedStep", "recount"]
 
 _WIDTH = 80
-_BAR = 36
+_BAR = 30
 _SHORT = 0.001
 """Seconds between two attempts that are no wait."""
-_ENDS = {
-    "ok": "answered",
-    "cancelled": "given up by the caller",
-    "open": "not ended yet",
-    "lost": "broken off: the other was faster",
-}
+_ENDS = {"cancelled": "given up by the caller", "lost": "broken off: the other was faster"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +123,14 @@ def _attempt(report: Report, attempt: AttemptRecord, step: RecordedStep) -> Iter
         pieces.append((content, attempt.ended, "="))
     whole = max(report.duration, *(one.ended for one in report.attempts))
     times = f"{seconds(attempt.started)} to {seconds(attempt.ended)} s"
-    yield f"{attempt.index:>3}. {bar(pieces, whole, _BAR)} {times}  {_ENDS.get(attempt.outcome, attempt.outcome)}"
+    yield f"{attempt.index:>3}. {bar(pieces, whole, _BAR)} {times}  {attempt.outcome}"
     yield from _wrapped(f"     {attempt.target}: {step.why}", "     ")
     yield from _wrapped("     " + " · ".join([*_facts(attempt), *_price(attempt, step)]), "     ")
 
 
 def _facts(attempt: AttemptRecord) -> Iterator[str]:
+    if attempt.outcome in _ENDS:
+        yield _ENDS[attempt.outcome]
     if attempt.first_content is not None:
         yield f"first content after {seconds(attempt.first_content - attempt.started)} s"
     if attempt.status is not None and attempt.outcome != "ok":
