@@ -12,7 +12,7 @@ from .explanation import ExplainedBudget, ExplainedTarget, Explanation
 __all__ = ["told"]
 
 _WIDTH = 80
-_BAR = 38
+_BAR = 32
 
 
 def told(found: Explanation) -> str:
@@ -62,7 +62,7 @@ def _target(number: int, entry: ExplainedTarget) -> Iterator[str]:
 def _time(found: Explanation) -> Iterator[str]:
     requests = f"{found.max_attempts} requests at most"
     yield f"if no answer begins, over after {seconds(found.unanswered)} s; {requests} (seconds)"
-    yield "     begins by   over by  requests  if all are silent"
+    yield "     begins by   over by  requests  limit  if all are silent"
     notes: list[str] = []
     for number, entry in enumerate(found.targets, 1):
         turn = entry.turn
@@ -70,7 +70,9 @@ def _time(found: Explanation) -> Iterator[str]:
             continue
         begins = "last" if turn.begins is None else seconds(turn.begins)
         ends = "" if turn.begins is None else seconds(turn.ends)
-        yield f"{number:>3}. {begins:>9} {ends:>9} {turn.requests or 1:>9}  {_silence(found, entry.target)}".rstrip()
+        limit = "" if entry.limits is None else f"{entry.limits.content:g}"
+        times = f"{begins:>9} {ends:>9} {turn.requests or 1:>9} {limit:>6}"
+        yield f"{number:>3}. {times}  {_silence(found, entry.target)}"
         notes += _notes(number, entry, found)
     for note in notes:
         yield from _wrapped(note, "   ")

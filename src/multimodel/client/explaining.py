@@ -12,11 +12,12 @@ from ..config.provider import Place, place_of
 from ..config.routes import Need, Route
 from ..drivers.base import now
 from ..engine import Call, TargetPlan
+from ..engine.limits import own_limit
 from ..engine.worst import Turn, dearest, turns
 from ..errors import ConfigurationError
 from ..types import Report, Target
 from .cost import told_at_most
-from .explanation import ExplainedBudget, ExplainedCost, ExplainedTarget, Explanation
+from .explanation import ExplainedBudget, ExplainedCost, ExplainedLimits, ExplainedTarget, Explanation
 from .needs import split_needs, too_small
 from .rehearsal import unanswered
 from .targets import Planned, draws
@@ -150,6 +151,7 @@ class _Explaining:
             prompt,
             self._prices(target),
             self._costs[target],
+            _limits(planned.plan),
             turn,
         )
 
@@ -249,3 +251,7 @@ class _Explaining:
             return None
         today = next((one for one in self._core.budgets() if one.route == self._name), None)
         return ExplainedBudget(limits.per_call, limits.per_day, limits.then, today)
+
+
+def _limits(plan: TargetPlan) -> ExplainedLimits:
+    return ExplainedLimits(plan.connect, own_limit(plan), plan.idle if plan.stream else None)

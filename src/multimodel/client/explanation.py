@@ -8,7 +8,20 @@ from ..engine.worst import Turn
 from ..types import Report, Target
 from .views import BudgetStatus
 
-__all__ = ["ExplainedBudget", "ExplainedCost", "ExplainedTarget", "Explanation"]
+__all__ = ["ExplainedBudget", "ExplainedCost", "ExplainedLimits", "ExplainedTarget", "Explanation"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedLimits:
+    """How long one attempt may take, in seconds, where the deadline leaves that much.
+
+    :ivar content: until its first content, or until the whole body with ``transfer: whole``.
+    :ivar idle: between two contents; None for a whole body.
+    """
+
+    connect: float
+    content: float
+    idle: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class ExplainedTarget:
     :ivar prompt: the system text that it gets before the call's own: by which of its names, and the file.
     :ivar prices: US dollars per million tokens of input, and of output; None when nobody knows.
     :ivar cost: of one request, in US dollars, at most; None when nobody knows.
+    :ivar limits: of one attempt.
     :ivar turn: when it is asked at the latest; None for one that no call can ask.
     """
 
@@ -40,6 +54,7 @@ class ExplainedTarget:
     prompt: tuple[str, str] | None = None
     prices: tuple[float, float] | None = None
     cost: float | None = None
+    limits: ExplainedLimits | None = None
     turn: Turn | None = None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .settings import TargetPlan
+
 __all__ = [
     "EDGE",
     "HINT_SPREAD",
@@ -11,6 +13,7 @@ __all__ = [
     "backoff_at_most",
     "content_limit",
     "longest_hint",
+    "own_limit",
 ]
 
 MIN_ATTEMPT = 0.5
@@ -24,6 +27,11 @@ SHARES = 3
 EDGE = 1e-6
 """Seconds by which a call wakes past an instant, not on it."""
 _BACKOFF, _BACKOFF_CAP = 0.5, 8.0
+
+
+def own_limit(plan: TargetPlan) -> float:
+    """Return the seconds that a target itself gives its first content, or the whole body."""
+    return plan.first_content if plan.stream else plan.whole
 
 
 def content_limit(now: float, deadline: float, own: float, eligible: int) -> float:

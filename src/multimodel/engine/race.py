@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
-from .limits import SHARES, content_limit
+from .limits import SHARES, content_limit, own_limit
 from .rules import RULES
 from .settings import TargetPlan
 from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
@@ -128,7 +128,7 @@ class Race:
     def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
         """The attempt's limits, and the target's own limit for its first content in seconds."""
         course = self._course
-        own = plan.first_content if plan.stream else plan.whole
+        own = own_limit(plan)
         if probe:
             own = course.health.fair_chance(plan, own)
         eligible = 1

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .limits import EDGE, HINT_SPREAD, MIN_ATTEMPT, SHARES, backoff_at_most, content_limit, longest_hint
+from .limits import EDGE, HINT_SPREAD, MIN_ATTEMPT, SHARES, backoff_at_most, content_limit, longest_hint, own_limit
 from .settings import CallSettings, TargetPlan
 
 __all__ = ["Turn", "dearest", "turns"]
@@ -141,8 +141,7 @@ class _Walk:
         return visits
 
     def _limit(self, plan: TargetPlan, at: float, eligible: int) -> float:
-        own = plan.first_content if plan.stream else plan.whole
-        return min(content_limit(at, self._deadline, own, min(eligible, SHARES)), self._deadline)
+        return min(content_limit(at, self._deadline, own_limit(plan), min(eligible, SHARES)), self._deadline)
 
     def _sure(self, place: int) -> int:
         """How many of the targets after this one can be asked whatever becomes of those up to it."""
