@@ -224,6 +224,10 @@ def test_who_may_never_be_reached_is_told(three):
         explained = client.explain("chat")
     assert explained.targets[2].turn.kept_from == ("max_attempts",)
     assert "3. may not be reached: 4 requests may have been sent before" in str(explained)
+    with Client(policy(three, max_attempts=2)) as client:
+        explained = client.explain("chat")
+    assert explained.targets[2].turn.begins is None
+    assert "  3.     never" in str(explained)
 
 
 def test_a_silent_chain_on_sockets_keeps_to_what_is_told(vendors):
@@ -378,3 +382,9 @@ def test_an_adapter_of_ones_own_is_explained_as_far_as_it_is_known():
     with Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()}) as client:
         (target,) = client.explain("chat").targets
     assert (target.reason, target.prices, target.stored_in) == (None, None, None)
+
+
+def test_vectors_cost_what_their_input_does():
+    free_output = [{"input": 1.0, "output": 0.0, "fact": FACT}]
+    with Client(policy({"first": provider("first", prices=free_output, features=["embeddings"])})) as client:
+        assert client.explain("chat", needs=["embeddings", "input=1000"]).cost.at_most == pytest.approx(0.002)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
@@ -205,6 +205,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_no_document_breaks_the_reader(document):
     with suppress(ConfigurationError):
@@ -213,6 +214,7 @@ def test_no_document_breaks_the_reader(document):
         assert str(call)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

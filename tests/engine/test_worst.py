@@ -30,9 +30,12 @@ class Adversary:
         self.driver = SimulatedDriver(self._script)
         self.health = Health(chance)
 
-    def call(self, plans: list[TargetPlan], limits: CallSettings) -> Report:
+    def call(self, plans: list[TargetPlan], limits: CallSettings, costs: list[float] | None = None) -> Report:
         driver = self.driver
         call = Call("chat", limits, driver.clock.now, stream=False)
+        if costs is not None:
+            by_key = dict(zip((plan.key for plan in plans), costs, strict=True))
+            call.cost_at_most = lambda plan, **_: by_key[plan.key]
         begun = driver.begin(run(call, plans, self.health, self.chance))
         driver.run()
         assert begun.end is not None
@@ -123,6 +126,17 @@ def test_the_last_target_begins_and_the_call_ends_by_then_when_all_are_silent(ch
         assert told[-1].begins is not None
         assert last.started <= told[-1].begins + SLACK
     assert report.duration <= max(turn.ends for turn in told) + SLACK
+
+
+@settings(max_examples=200, deadline=None)
+@given(chain=chains(), limits=LIMITS, seed=st.integers(0, 2**32), data=st.data())
+def test_no_call_costs_more_than_is_told(chain, limits, seed, data):
+    costs = [data.draw(st.sampled_from([0.0, 0.001, 0.02, 1.0])) for _ in chain]
+    world = Adversary(Random(seed))
+    for _ in range(3):
+        report = world.call(chain, limits, costs)
+        assert report.cost is not None
+        assert report.cost <= dearest(chain, limits, costs) + SLACK
 
 
 def test_the_bounds_are_reached():

@@ -85,7 +85,9 @@ def told_at_most(planned: Planned, taken: int, given: int, *, held: bool) -> flo
     """
     request = Request.model_validate({"messages": [{"role": "user", "content": "-"}], "max_tokens": given or None})
     most = _answer(request, planned, held=held)
-    return _priced(planned, _with_prompt(planned, taken), most) if most < sys.maxsize else None
+    if most >= sys.maxsize and any(price.output or price.thinking_output for price in planned.prices):
+        return None
+    return _priced(planned, _with_prompt(planned, taken), most)
 
 
 def _with_prompt(planned: Planned, taken: int) -> int:

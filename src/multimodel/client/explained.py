@@ -68,10 +68,11 @@ def _time(found: Explanation) -> Iterator[str]:
         turn = entry.turn
         if turn is None:
             continue
-        begins = "last" if turn.begins is None else seconds(turn.begins)
+        never = "last" if turn.passed_by else "never"
+        begins = never if turn.begins is None else seconds(turn.begins)
         ends = "" if turn.begins is None else seconds(turn.ends)
         limit = "" if entry.limits is None else f"{entry.limits.content:g}"
-        times = f"{begins:>9} {ends:>9} {turn.requests or 1:>9} {limit:>6}"
+        times = f"{begins:>9} {ends:>9} {turn.requests or int(turn.passed_by):>9} {limit:>6}"
         yield f"{number:>3}. {times}  {_silence(found, entry.target)}"
         notes += _notes(number, entry, found)
     for note in notes:

@@ -326,9 +326,10 @@ class Health:
         plans = tuple(plans)
         keys, credentials = {plan.key for plan in plans}, {plan.credential for plan in plans}
         names = {plan.scope_key(scope) for plan in plans for scope in _SCOPES}
-        causes = {id(one.cause): one.cause for one in self._breakers.values()}  # errors are shared, not copied
+        breakers = {name: self._breakers[name] for name in names if name in self._breakers}
+        causes = {id(one.cause): one.cause for one in breakers.values()}  # errors are shared, not copied
         found = Health(rng)
-        found._breakers = {name: deepcopy(one, causes) for name, one in self._breakers.items() if name in names}
+        found._breakers = deepcopy(breakers, causes)
         found._bulkheads = _some(self._bulkheads, keys)
         found._first_content = _some(self._first_content, keys)
         found._last_resort = _some(self._last_resort, keys)
