@@ -388,3 +388,15 @@ def test_vectors_cost_what_their_input_does():
     free_output = [{"input": 1.0, "output": 0.0, "fact": FACT}]
     with Client(policy({"first": provider("first", prices=free_output, features=["embeddings"])})) as client:
         assert client.explain("chat", needs=["embeddings", "input=1000"]).cost.at_most == pytest.approx(0.002)
+
+
+def test_when_another_is_asked_beside_a_slow_one_is_told_as_it_is_measured(vendors):
+    vendors[0].fault = faults.headers_then_silence(1.2)
+    given = {"first": provider("first", vendors[0]), "second": provider("second", vendors[1])}
+    with Client(policy(given, hedge={"after": "p95", "budget": 0.0})) as client:
+        before = client.explain("chat")
+        client.complete("chat", "Hi")
+        after = client.explain("chat")
+    assert before.targets[0].limits.hedge == 5.0
+    assert 1.2 <= after.targets[0].limits.hedge < 3.0
+    assert "1. another may be asked beside it after 5.00 s without content" in str(before)

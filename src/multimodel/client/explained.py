@@ -88,8 +88,10 @@ def _silence(found: Explanation, target: Target) -> str:
 
 
 def _notes(number: int, entry: ExplainedTarget, found: Explanation) -> Iterator[str]:
-    turn = entry.turn
+    turn, limits = entry.turn, entry.limits
     assert turn is not None
+    if limits is not None and limits.hedge is not None and number < len(found.targets):
+        yield f"{number}. another may be asked beside it after {seconds(limits.hedge)} s without content"
     if "max_attempts" in turn.kept_from:
         yield f"{number}. may not be reached: {found.max_attempts} requests may have been sent before"
     if "deadline" in turn.kept_from:

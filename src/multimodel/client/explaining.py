@@ -9,8 +9,9 @@ from ..config import MistakeError
 from ..config.problems import did_you_mean
 from ..config.provider import Place, place_of
 from ..config.routes import Need, Route
-from ..engine import Call
+from ..engine import Call, TargetPlan
 from ..engine.limits import own_limit
+from ..engine.race import hedge_after
 from ..engine.worst import Turn, dearest, turns
 from ..errors import ConfigurationError
 from ..types import Report, Target
@@ -90,9 +91,14 @@ class _Explaining:
             prompt=None if planned.prompt is None else (planned.prompt_of, planned.prompt.file.name),
             prices=(planned.prices[0].input, planned.prices[0].output) if planned.prices else None,
             cost=self._costs[plan.target],
-            limits=ExplainedLimits(plan.connect, own_limit(plan), plan.idle if plan.stream else None),
+            limits=self._limits(plan),
             turn=turn,
         )
+
+    def _limits(self, plan: TargetPlan) -> ExplainedLimits:
+        hedge = self._settings.hedge
+        after = None if hedge is None else hedge_after(hedge, plan, self._standing.health)
+        return ExplainedLimits(plan.connect, own_limit(plan), plan.idle if plan.stream else None, after)
 
     def _place(self, planned: Planned) -> Place:
         account = planned.account

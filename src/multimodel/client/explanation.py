@@ -17,11 +17,13 @@ class ExplainedLimits:
 
     :ivar content: until its first content, or until the whole body with ``transfer: whole``.
     :ivar idle: between two contents; None for a whole body.
+    :ivar hedge: without content, until another target may be asked beside it; None is never.
     """
 
     connect: float
     content: float
     idle: float | None
+    hedge: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,24 @@ from __future__ import annotations
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
+from .health import Health
 from .limits import SHARES, content_limit, own_limit
 from .rules import RULES
-from .settings import TargetPlan
+from .settings import HedgeSettings, TargetPlan
 from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
 
-__all__ = ["Race"]
+__all__ = ["Race", "hedge_after"]
 
 _LEASE_GRACE = 5.0
 _HEDGE_AFTER = 1.0
+
+
+def hedge_after(hedge: HedgeSettings, plan: TargetPlan, health: Health) -> float:
+    """Return the seconds without content after which a second attempt may join one on ``plan``."""
+    if hedge.after is not None:
+        return hedge.after
+    usual = health.usual_first_content(plan)
+    return max(_HEDGE_AFTER, plan.first_content / 2 if usual is None else usual)
 
 
 class Race:
@@ -152,11 +161,7 @@ class Race:
             or reason in ("retry", "path", "last_resort", "reask")
         ):
             return None
-        after = hedge.after
-        if after is None:
-            usual = course.health.usual_first_content(plan)
-            after = max(_HEDGE_AFTER, plan.first_content / 2 if usual is None else usual)
-        return course.now + after
+        return course.now + hedge_after(hedge, plan, course.health)
 
     def _rival(self) -> TargetPlan | None:
         """Choose who is asked beside the first, and take the token for it; None when nobody may be."""
