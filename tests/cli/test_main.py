@@ -102,7 +102,7 @@ def test_a_bug_shows_its_traceback(policy, monkeypatch):
     def broken(*_arguments):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("multimodel.cli.calling.explain", broken)
+    monkeypatch.setattr("multimodel.cli.explaining.explain", broken)
     with pytest.raises(ZeroDivisionError):
         main(["explain", "chat"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -439,3 +440,140 @@ def test_a_vendors_key_in_the_environment_goes_to_nobody_else(more: dict, monkey
         with Client({"providers": {"house": account}, "routes": {"chat": {"chain": ["house:m"]}}}) as client:
             client.complete("chat", "x")
         assert vendor.log[0].headers.get("authorization") == more.get("headers", {}).get("authorization")
+
+
+def test_sixteen_threads_spend_a_day_to_its_last_request_and_no_further(vendors):
+    """Each may cost 0.0028 and costs 0.0004: 44 fit into 0.02, since 43 leave room for one more. Nobody goes on elsewhere."""
+    answered, refused = [], []
+    with Client(policy(vendors, budget={"per_day": 0.02, "then": "error"})) as client:
+
+        def ask(_: int = 0) -> None:
+            try:
+                answered.append(client.complete("chat", "Hi", max_tokens=10).report.cost)
+            except AllTargetsFailedError as error:
+                refused.append(error)
+            (day,) = client.status().budgets
+            assert day.spent + day.reserved <= 0.02
+
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(ask, range(96)))
+        for _ in range(44):  # what others had set aside is free again
+            ask()
+        (day,) = client.status().budgets
+    assert len(answered) == len(vendors[0].log) == 44
+    assert day.spent == pytest.approx(sum(answered)) == pytest.approx(0.0176)
+    assert day.reserved == 0.0
+    assert len(refused) == 96
+    assert not any(error.attempts for error in refused)
+    assert vendors[1].connections.total == 0
+
+
+# --- alarms ---
+
+
+def alarms(caplog: pytest.LogCaptureFixture) -> list[tuple[float, str, str | None]]:
+    return [
+        (one.alarm, one.levelname, one.tenant) for one in caplog.records if one.message == "multimodel.budget_alarm"
+    ]
+
+
+@pytest.fixture
+def heard(caplog):
+    caplog.set_level(logging.WARNING, "multimodel")
+    return caplog
+
+
+def test_each_alarm_is_told_once_when_its_share_is_spent(vendors, colour, heard):
+    """A call may cost 0.0019 and costs 0.0004; the ninth does not fit into the 0.0016 that are left."""
+    client = colour.open(policy(vendors, budget={"per_day": 0.0048, "alarms": [0.5, 0.25, 1.0]}))
+    told = []
+    for _ in range(12):
+        colour.ask(client, max_tokens=1)
+        told.append([share for share, *_ in alarms(heard)])
+        assert client.status().budgets[0].alarms == tuple(told[-1])
+    assert told == 2 * [[]] + 3 * [[0.25]] + 3 * [[0.25, 0.5]] + 4 * [[0.25, 0.5, 1.0]]
+    assert alarms(heard) == [(0.25, "WARNING", None), (0.5, "WARNING", None), (1.0, "ERROR", None)]
+    first = next(one for one in heard.records if one.message == "multimodel.budget_alarm")
+    assert (first.route, first.spent, first.per_day) == ("chat", pytest.approx(0.0012), 0.0048)
+    assert first.day == datetime.now(UTC).date().isoformat()
+    assert "alarm at 25%, 50%, 100%" in " ".join(str(client.explain("chat")).split())
+
+
+def test_what_stops_a_call_alarms_though_hardly_anything_is_spent(vendors, heard):
+    with Client(policy(vendors, budget={"per_day": 0.001, "then": "error"})) as client:
+        with pytest.raises(AllTargetsFailedError):
+            client.complete("chat", "Hi", max_tokens=10)
+    assert alarms(heard) == [(1.0, "ERROR", None)]
+    assert vendors[0].connections.total == vendors[1].connections.total == 0
+
+
+def test_what_one_call_may_cost_alarms_nobody(vendors, heard):
+    with Client(policy(vendors, budget={"per_call": 0.001, "per_day": 1.0})) as client:
+        assert client.complete("chat", "Hi", max_tokens=10).target.provider == "second"
+    assert alarms(heard) == []
+
+
+def test_each_tenant_has_alarms_of_its_own(vendors, heard):
+    with Client(policy(vendors, budget={"per_day": 0.003, "alarms": [0.1]})) as client:
+        for tenant in ("acme", "acme", "blue"):
+            client.using(tenant=tenant).complete("chat", "Hi", max_tokens=1)
+    assert alarms(heard) == [(0.1, "WARNING", "acme"), (0.1, "WARNING", "blue")]
+
+
+def test_sixteen_threads_hear_each_alarm_once(vendors, heard):
+    given_ = policy(vendors, budget={"per_day": 0.05, "alarms": [0.01, 0.02, 0.03, 0.2]})
+    with Client(given_) as client, ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: client.complete("chat", "Hi", max_tokens=1), range(64)))
+    assert sorted(share for share, *_ in alarms(heard)) == [0.01, 0.02, 0.03, 0.2]
+
+
+def test_a_stream_that_is_given_up_alarms_when_it_is_closed(vendors, heard):
+    vendors[0].answer = "word " * 200
+    vendors[0].pace = 0.01
+    with Client(policy(vendors, budget={"per_day": 0.06})) as client:
+        with client.stream("chat", "Hi", max_tokens=500) as stream:
+            next(iter(stream))
+        assert [share for share, *_ in alarms(heard)] == [0.8]
+
+
+def test_no_lock_is_held_while_an_alarm_is_told(vendors, heard):
+    class Curious(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            other = threading.Thread(target=lambda: seen.append(client.status()))
+            other.start()
+            other.join(5.0)
+
+    seen: list[object] = []
+    handler = Curious()
+    logging.getLogger("multimodel").addHandler(handler)
+    try:
+        with Client(policy(vendors, budget={"per_day": 0.003, "alarms": [0.1]})) as client:
+            client.complete("chat", "Hi", max_tokens=1)
+            assert len(seen) == 1
+    finally:
+        logging.getLogger("multimodel").removeHandler(handler)
+
+
+def test_without_alarms_nothing_is_told(vendors, heard):
+    with Client(policy(vendors, budget={"per_day": 0.001, "alarms": []})) as client:
+        client.complete("chat", "Hi", max_tokens=10)
+        assert client.status().budgets[0].alarms == ()
+    assert alarms(heard) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "message"), [("[80]", "is no percentage"), ("[0%]", "is not more than 0"), ("[110%]", "110%")]
+)
+def test_an_alarm_is_a_share_of_the_day(tmp_path: Path, written: str, message: str):
+    file = tmp_path / "m.yaml"
+    file.write_text(f"routes: {{chat: {{chain: [openai:gpt-5], budget: {{per_day: 20 USD, alarms: {written}}}}}}}\n")
+    with pytest.raises(ConfigurationError, match=message):
+        load_policy(file, environ={}, profiles=profiles({}))
+
+
+def test_by_default_four_fifths_and_the_whole_day_alarm(tmp_path: Path):
+    file = tmp_path / "m.yaml"
+    file.write_text("routes: {chat: {chain: [openai:gpt-5], budget: {per_day: 20 USD}}}\n")
+    budget = load_policy(file, environ={}, profiles=profiles({})).routes["chat"].budget
+    assert budget is not None
+    assert budget.alarms == (0.8, 1.0)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from multimodel.engine import RULES, Ended, ToolShown, breaker, health, race, retry
+from multimodel.engine import RULES, Ended, ToolShown, breaker, health, limits, race
 from multimodel.engine.breaker import Breaker
 from multimodel.engine.bulkhead import Bulkhead
 from multimodel.engine.course import Course
@@ -256,7 +256,7 @@ BUGS: dict[str, Bug] = {
     "no retry budget": lambda: changed(Health, take_retry=lambda self, plan: True),
     "a repeat too many": lambda: around(RetrySteps, "__init__", _twice),
     "a backoff past the deadline": lambda: during(_Run, "_forbidden", lambda self: self.course, deadline=float("inf")),
-    "a backoff without a cap": lambda: both(changed(retry, _CAP=1e9), changed(retry, _BASE=5.0)),
+    "a backoff without a cap": lambda: both(changed(limits, _BACKOFF_CAP=1e9), changed(limits, _BACKOFF=5.0)),
     "should_retry false is not heeded": lambda: around(_Run, "_repeatable", _anything_goes),
     "a bad request is repeated": lambda: ruled("bad_request", same="budget"),
     "a silent target is asked again": lambda: ruled("timeout.first", same="budget"),

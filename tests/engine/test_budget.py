@@ -383,3 +383,30 @@ def test_a_cost_that_is_none_books_what_was_set_aside(cost: float):
     budget = may_spend(per_day=1.0)
     budget.settle(budget.reserve(0.25), cost)
     assert (budget._spending.spent, budget._spending.reserved) == (billionths(0.25), 0)
+
+
+def test_an_alarm_is_due_once_and_a_child_does_not_repeat_it():
+    spendings = Spendings()
+    day = spendings.today((None, "chat"), DAY)
+    limits = BudgetSettings(per_day=billionths(1.0), alarms=(0.5, 1.0))
+    budget = Budget(limits, day)
+    budget.settle(budget.reserve(0.5), 0.49)
+    assert budget.due() == (day, ())
+    budget.settle(budget.reserve(0.01), None)
+    assert budget.due() == (day, (0.5,))
+    assert budget.due() == (day, ())
+    spendings.after_fork()
+    child = spendings.today((None, "chat"), DAY)
+    assert Budget(limits, child).due() == (child, ())
+    assert Budget(limits, spendings.today((None, "chat"), DAY + 1)).due()[1] == ()
+
+
+def test_a_target_that_is_left_out_for_want_of_room_alarms():
+    world = World(a=answers(), b=answers())
+    day = Spending(DAY)
+    budget = may_spend(per_day=0.005, day=day)
+    assert call(world, budget, A, B).plan is B
+    assert day.stopped
+    roomy = Spending(DAY)
+    assert call(world, may_spend(per_call=0.005, per_day=1.0, day=roomy), A, B).plan is B
+    assert not roomy.stopped

@@ -1,23 +1,20 @@
-"""``complete`` and ``explain``."""
+"""``complete``."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 from ..client import Client
-from ..client.needs import split_needs
-from ..config.problems import did_you_mean
-from ..config.routes import Need
 from ..errors import AllTargetsFailedError, CallError, MultimodelError
 from ..types import Completion, Message, Report, Restarted, StreamEvent, Switched, TextDelta
-from .opening import open_client, open_to_look
+from .opening import open_client
 from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
 
-__all__ = ["complete", "explain"]
+__all__ = ["complete"]
 
 _CUT = {"length": "a limit of tokens cut the answer", "content_filter": "a content filter cut the answer"}
 
@@ -66,21 +63,6 @@ def _facts(error: MultimodelError) -> dict[str, object]:
 
 
 _FACTS = ("kind", "provider", "target", "status", "code", "request_id", "retry_after", "retryable", "hint", "report")
-
-
-def explain(args: Namespace) -> int:
-    """Print what a call would do now."""
-    needs = [need.strip() for need in args.needs.split(",") if need.strip()]
-    for need in split_needs(needs)[0]:
-        if need not in get_args(Need):
-            raise MisuseError(f"`{need}` is nothing that a call can need", did_you_mean(need, get_args(Need)))
-    with open_to_look(args) as client:
-        explanation = client.explain(args.route, needs=needs)
-    if args.json:
-        print_json(explanation)
-    else:
-        print(explanation)
-    return 0
 
 
 def _prompt(given: str | None) -> str:

@@ -105,11 +105,17 @@ def _add_call_commands(commands: _Commands) -> None:
     complete.add_argument("--temperature", type=float, metavar="T", help="0 to 2")
     complete.add_argument("--no-stream", action="store_true", help="print the answer once it is whole")
     complete.add_argument("--report", action="store_true", help="tell every attempt on standard error")
-    explain = commands.add("explain", "calling.explain", "tell what a call on a route would do now", json=True)
-    explain.add_argument("route", metavar="ROUTE", help="a route of the policy, or one of its aliases")
+    explain = commands.add(
+        "explain",
+        "explaining.explain",
+        "tell what a call on a route would do now, or what a recorded one did",
+        json=True,
+    )
+    explain.add_argument("route", nargs="?", metavar="ROUTE", help="a route of the policy, or one of its aliases")
     explain.add_argument(
         "--needs", default="", metavar="NEED,…", help="what the call needs, as in `vision,input=200000`"
     )
+    explain.add_argument("--call", metavar="FILE", help="what `complete --json` printed; `-` is standard input")
 
 
 def _add_switch_commands(commands: _Commands) -> None:

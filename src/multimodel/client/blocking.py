@@ -20,12 +20,13 @@ from ..types import Completion, Embeddings, Messages
 from ..types.answers import ParsedT
 from .core import Core
 from .embedding import Embedding
+from .explanation import Explanation
 from .options import CallOptions
 from .running import Running
 from .source import PolicySource
 from .streams import Stream
 from .view import view_of
-from .views import Explanation, Status
+from .views import Status
 
 __all__ = ["Client"]
 
@@ -97,7 +98,7 @@ class Client:
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
         while True:
-            driver = BlockingDriver(running.steps, running.port, self._core.lock)
+            driver = BlockingDriver(running.steps, running.port, self._core.lock, running.over)
             events = driver.events()
             try:
                 for event in events:
@@ -140,7 +141,7 @@ class Client:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
-        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
+        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock, running.over))
 
     def embed(
         self,
@@ -187,7 +188,7 @@ class Client:
         }
         embedding = Embedding(self._core, route, inputs, options)
         for batch in embedding.batches():
-            driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
+            driver = BlockingDriver(batch.steps, batch.port, self._core.lock, batch.over)
             events = driver.events()
             try:
                 for event in events:
@@ -229,15 +230,18 @@ class Client:
     def explain(self, route: str, *, needs: Iterable[str] = ()) -> Explanation:
         """Say what a call on ``route`` would do now: which targets are asked, which are skipped and why.
 
+        It also says when each is asked at the latest, as long as no answer begins, and what the call costs at most.
+        Print it to read it.
+
         :param needs: what the call would need, for instance ``{"tools", "vision"}``; ``input=N`` and ``output=N`` are
             tokens of a prompt and of an answer.
         :raises ConfigurationError: unknown route or need.
 
         >>> from multimodel.testing import FakeProvider
         >>> client = Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()})
-        >>> print(client.explain("chat"))
-        route `chat`, at most 120 s
-          1. fake:any  asked
+        >>> explained = client.explain("chat")
+        >>> explained.first, explained.slowest
+        ('fake:any: it stands first in the chain', 120.0)
         """
         return self._core.explain(route, frozenset(needs))
 

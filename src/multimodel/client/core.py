@@ -9,36 +9,33 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from random import Random
-from typing import get_args
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..config import Policy
-from ..config.problems import did_you_mean
 from ..config.residency import Residency
 from ..config.routes import Budget as BudgetConfig
-from ..config.routes import Need
 from ..drivers.base import now
 from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
-from ..errors import ConfigurationError
 from ..governance.switches import Switches
 from ..observe import emit
 from ..providers.base import Provider
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from .cost import budget_settings
-from .needs import split_needs, too_small
 from .shadows import Shadows
 from .snapshot import Snapshot
 from .source import PolicySource, load
 from .switchboard import Switchboard
 from .targets import Accounts, Planned
 from .tenants import Tenants
-from .views import BudgetStatus, ExplainedTarget, Explanation, State, Status, TargetStatus
+from .views import BudgetStatus, State, Status, TargetStatus
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 __all__ = ["Core"]
-
-_NEEDS = frozenset(get_args(Need))
 
 
 class Core:
@@ -130,30 +127,9 @@ class Core:
 
     def explain(self, name: str, needs: frozenset[str]) -> Explanation:
         """Say what a call would do now."""
-        held = self.current()
-        name, route = held.route(name)
-        needs, prompt, answer = split_needs(needs)
-        for need in needs - _NEEDS:
-            hint = did_you_mean(str(need), sorted(_NEEDS)) or f"known are {', '.join(sorted(_NEEDS))}"
-            raise ConfigurationError(f"`{str(need)[:100]}` is nothing that a request can need", hint=hint)
-        targets = []
-        for planned in held.chain(name):
-            why = self.obstacle(planned, needs)
-            if why is None and (small := too_small(planned, prompt, answer)) is not None:
-                why = small.reason, small.detail
-            if why is None:
-                moment = now()
-                with self.lock:
-                    found = self.health.obstacle(planned.plan, moment)
-                if found is not None:
-                    left = found.until - moment
-                    why = found.reason, f"for {left:.1f} s" if left else ""
-            facts = planned.account.profile.facts(planned.plan.target.model)
-            restricts = facts.restricts if facts is not None else None
-            unknown = sorted(needs - planned.known)
-            reason, detail = why or (None, f"not known: {', '.join(unknown)}" if unknown else "")
-            targets.append(ExplainedTarget(planned.plan.target, reason, detail, restricts))
-        return Explanation(name, tuple(targets), route.deadline)
+        from .explaining import explain
+
+        return explain(self, name, needs)
 
     def status(self) -> Status:
         """Say what is known now."""
@@ -168,17 +144,19 @@ class Core:
             switch_file=None if file is None else str(file),
             routes={name: tuple(map(self._status_of, held.chain(name))) for name in held.policy.routes},
             off=self.switches.entries(),
-            budgets=tuple(self._budgets(held)),
+            budgets=tuple(self.budgets(held)),
             audit_head=None if file is None else self.switches.audit.head(),
         )
 
-    def _budgets(self, held: Snapshot) -> Iterator[BudgetStatus]:
+    def budgets(self, held: Snapshot) -> Iterator[BudgetStatus]:
+        """Yield what was spent today on each route that has a limit a day."""
         for name, route in held.policy.routes.items():
             per_day = None if route.budget is None else route.budget.per_day
             if per_day is not None:
                 day = self._spending(name)
                 spent, reserved = dollars(day.spent), dollars(day.reserved)
-                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, max(0.0, per_day - spent - reserved))
+                left = max(0.0, per_day - spent - reserved)
+                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, day.alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())

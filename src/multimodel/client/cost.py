@@ -26,7 +26,7 @@ from ..types import (
 )
 from .targets import Planned
 
-__all__ = ["CostAtMost", "budget_settings", "held_to", "tokens_at_most"]
+__all__ = ["CostAtMost", "budget_settings", "held_to", "tokens_at_most", "told_at_most"]
 
 _OUTPUT = 8192
 """Tokens that an answer may take where neither the call nor the policy says ``max_tokens``, and a budget is kept."""
@@ -69,15 +69,34 @@ class CostAtMost:
             return None
         if self._input is None:
             self._input = tokens_at_most(self._request)
-        taken, given = self._input, 0
-        if isinstance(self._request, Request):
-            taken += len(planned.prompt.text.encode()) if planned.prompt is not None else 0
-            taken += len(self._said.text.encode()) if goes_on and self._said is not None else 0
-            taken += sum(map(_message, self._amended.get(plan.target, ())))
-            given = _answer(self._request, planned)
-        if plan.window is not None:
-            taken = min(taken, plan.window)
-        return cost_at_most(planned.prices, taken, given)
+        if not isinstance(self._request, Request):
+            return _priced(planned, self._input, 0)
+        taken = self._input
+        taken += len(self._said.text.encode()) if goes_on and self._said is not None else 0
+        taken += sum(map(_message, self._amended.get(plan.target, ())))
+        return _priced(planned, _with_prompt(planned, taken), _answer(self._request, planned))
+
+
+def told_at_most(planned: Planned, taken: int, given: int, *, held: bool) -> float | None:
+    """Return the most that a request of so many tokens costs in US dollars; None when nobody knows.
+
+    :param given: the call's ``max_tokens``, 0 where it has none.
+    :param held: whether a budget holds an answer without one.
+    """
+    request = Request.model_validate({"messages": [{"role": "user", "content": "-"}], "max_tokens": given or None})
+    most = _answer(request, planned, held=held)
+    if most >= sys.maxsize and any(price.output or price.thinking_output for price in planned.prices):
+        return None
+    return _priced(planned, _with_prompt(planned, taken), most)
+
+
+def _with_prompt(planned: Planned, taken: int) -> int:
+    return taken + (len(planned.prompt.text.encode()) if planned.prompt is not None else 0)
+
+
+def _priced(planned: Planned, taken: int, given: int) -> float | None:
+    window = planned.plan.window
+    return cost_at_most(planned.prices, taken if window is None else min(taken, window), given)
 
 
 def held_to(request: Request, planned: Planned) -> int | None:
@@ -87,11 +106,11 @@ def held_to(request: Request, planned: Planned) -> int | None:
     return min(planned.max_output, _OUTPUT)
 
 
-def _answer(request: Request, planned: Planned) -> int:
+def _answer(request: Request, planned: Planned, *, held: bool = True) -> int:
     """Tokens of the answer, thinking included, at most."""
     own: int | None = request.max_tokens or planned.params.get("max_tokens")
     limits = _limits(request, planned)
-    most = max([own or 0, *limits]) or min(planned.max_output, _OUTPUT)
+    most = max([own or 0, *limits]) or (min(planned.max_output, _OUTPUT) if held else planned.max_output)
     profile = planned.account.profile
     facts = profile.facts(planned.plan.target.model)
     effort = request.reasoning_effort or planned.params.get("reasoning_effort")
@@ -116,7 +135,10 @@ def budget_settings(budget: BudgetConfig) -> BudgetSettings:
     """Return a route's budget as the engine wants it."""
     call, day = budget.per_call, budget.per_day
     return BudgetSettings(
-        None if call is None else billionths(call), None if day is None else billionths(day), budget.then == "cheaper"
+        None if call is None else billionths(call),
+        None if day is None else billionths(day),
+        budget.then == "cheaper",
+        budget.alarms,
     )
 
 

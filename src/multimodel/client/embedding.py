@@ -25,6 +25,7 @@ from ..governance.switches import Switches
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
+from .alarms import alarm
 from .core import Core
 from .cost import CostAtMost
 from .options import split_options
@@ -61,6 +62,7 @@ class Embedding:
         self._call = Call(name, self._limits, now(), stream=False)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
+        self.over = alarm(core, self._call)
         chain = held.selected(name, choices.only, choices.avoid)
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
@@ -145,6 +147,7 @@ class Batch:
 
     :ivar port: how the driver reaches the targets.
     :ivar steps: the engine's decisions.
+    :ivar over: what is to be done when nothing of it is under way any more.
     """
 
     def __init__(self, embedding: Embedding, port: _Port, steps: Generator[Step, Event, End]) -> None:
@@ -152,6 +155,7 @@ class Batch:
         self._answer: Answer | None = None
         self.port = port
         self.steps = steps
+        self.over = embedding.over
 
     def add(self, event: StreamEvent) -> None:
         """Take what the driver yields; of two answers the later one holds."""

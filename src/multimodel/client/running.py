@@ -18,6 +18,7 @@ from ..observe import emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
+from .alarms import alarm
 from .core import Core
 from .cost import CostAtMost
 from .needs import Demand
@@ -34,6 +35,7 @@ __all__ = ["Running", "log_report"]
 class Running:
     """One call.
 
+    :ivar over: for the driver: what is to be done when nothing of the call is under way any more.
     :raises ConfigurationError: an unknown route or target, or a closed client.
     :raises BadRequestError: the request is not valid.
     :raises TypeError: an option that does not exist.
@@ -93,6 +95,7 @@ class Running:
         self.call.cost_at_most = CostAtMost(request, able, self.transcript, self.port.amended)
         if settings.budget is not None:
             self.call.budget = core.budget(name, settings.budget)
+        self.over = alarm(core, self.call)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else held.shadow(name)
         if (

@@ -30,6 +30,7 @@ __all__ = [
     "call_settings",
     "default_archive",
     "drawn",
+    "draws",
     "plan_route",
     "plan_shadow",
 ]
@@ -244,6 +245,19 @@ def drawn(chain: Sequence[Planned], traffic: Mapping[str, int], rng: Random) -> 
         return list(chain)
     (first,) = rng.choices(range(len(chain)), weights)
     return [chain[first], *chain[:first], *chain[first + 1 :]]
+
+
+def draws(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[tuple[float, list[Planned]]]:
+    """Return every outcome of :func:`drawn` with its probability."""
+    weights = [traffic.get(str(planned.plan.target), 0) for planned in chain]
+    whole = sum(weights)
+    if not whole:
+        return [(1.0, list(chain))]
+    return [
+        (weight / whole, [chain[first], *chain[:first], *chain[first + 1 :]])
+        for first, weight in enumerate(weights)
+        if weight
+    ]
 
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:

@@ -1,4 +1,4 @@
-"""What ``explain`` and ``status`` return."""
+"""What ``status`` and ``impact`` return."""
 
 from __future__ import annotations
 
@@ -9,49 +9,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..types import Target
 
-__all__ = ["BudgetStatus", "ExplainedTarget", "Explanation", "Impact", "RouteImpact", "Status", "TargetStatus"]
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedTarget:
-    """One target of a chain, as a call would meet it now.
-
-    :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``breaker``, ``gate``,
-        ``bulkhead``), or None.
-    :ivar restricts: what the licence of its weights asks for or forbids, as far as the catalogue knows.
-    """
-
-    target: Target
-    reason: str | None = None
-    detail: str = ""
-    restricts: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a call on a route would do now. ``str()`` is a small table.
-
-    :ivar slowest: seconds after which the call ends at the latest.
-    """
-
-    route: str
-    targets: tuple[ExplainedTarget, ...]
-    slowest: float
-
-    def __str__(self) -> str:
-        lines = [f"route `{self.route}`, at most {self.slowest:g} s"]
-        for number, entry in enumerate(self.targets, 1):
-            fate = "asked" if entry.reason is None else f"skipped: {entry.reason}"
-            detail = f" ({entry.detail})" if entry.detail else ""
-            by = " · ".join(
-                f"{word} {name}"
-                for word, name in (("operator", entry.target.operator), ("author", entry.target.author))
-                if name
-            )
-            lines.append(f"  {number}. {entry.target}  {fate}{detail}" + (f"  [{by}]" if by else ""))
-            if entry.restricts is not None:
-                lines.append(f"     licence: {entry.restricts}")
-        return "\n".join(lines)
+__all__ = ["BudgetStatus", "Impact", "RouteImpact", "Status", "TargetStatus"]
 
 
 State = Literal["closed", "open", "half_open", "gated", "full", "off", "unavailable"]
@@ -78,6 +36,7 @@ class BudgetStatus:
 
     :ivar tenant: whose budget it is; None is the client's own.
     :ivar reserved: set aside for what is under way.
+    :ivar alarms: the shares of ``per_day`` whose alarm has gone off today.
     """
 
     route: str
@@ -86,6 +45,7 @@ class BudgetStatus:
     spent: float
     reserved: float
     left: float
+    alarms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,11 +112,14 @@ class Budget(Settings):
     :ivar per_day: for all calls of a UTC day on the route, by this client, or by one tenant of its views. It is kept in
         memory: each process counts by itself, from nothing.
     :ivar then: when a target does not fit: whether the call goes on with those after it that fit, or ends.
+    :ivar alarms: shares of ``per_day`` that are told once a day, in a log event, when they are spent; 100 % also when
+        the day has no room for a target that would have been asked.
     """
 
     per_call: Amount | None = None
     per_day: Amount | None = None
     then: Literal["cheaper", "error"] = "cheaper"
+    alarms: tuple[Annotated[Share, Field(gt=0)], ...] = (0.8, 1.0)
 
 
 class Params(Settings):

@@ -7,13 +7,15 @@
    budget together. One that does is booked as it is.
 4. What costs nothing is always allowed. What has no known price never is.
 5. A call belongs to the day on which it began.
+6. Each alarm is told once a day: when its share is spent. That of the whole day is also told when a target is left out
+   for want of room: a day is seldom spent to the last billionth.
 
 The caller keeps the lock, as for the rest of the client's memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite
 from typing import Protocol
 
@@ -54,20 +56,28 @@ class BudgetSettings:
     :ivar per_call: for all attempts of one call together; None is no limit.
     :ivar per_day: for all calls of a day that share a budget; None is no limit.
     :ivar goes_on: whether the next target is asked when one does not fit.
+    :ivar alarms: shares of ``per_day`` that are told when they are spent.
     """
 
     per_call: int | None = None
     per_day: int | None = None
     goes_on: bool = True
+    alarms: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
 class Spending:
-    """One day's spending of those who share a budget."""
+    """One day's spending of those who share a budget.
+
+    :ivar stopped: whether it had no room for a target that would have been asked.
+    :ivar alarmed: the alarms that were told.
+    """
 
     day: int
     spent: int = 0
     reserved: int = 0
+    stopped: bool = False
+    alarmed: tuple[float, ...] = ()
 
 
 class Spendings:
@@ -89,7 +99,7 @@ class Spendings:
 
     def after_fork(self) -> None:
         """Forget what is set aside: it is the parent's."""
-        self._today = {who: Spending(known.day, known.spent) for who, known in self._today.items()}
+        self._today = {who: replace(known, reserved=0) for who, known in self._today.items()}
 
 
 class Budget:
@@ -122,6 +132,25 @@ class Budget:
             if amount > left:
                 return f"it may cost {at_most:.6f} USD, and {dollars(max(left, 0)):.6f} USD of the day's are left"
         return None
+
+    def leave_out(self, at_most: float | None) -> None:
+        """Take note of a target that was not asked, for what it can cost at most."""
+        settings, day = self.settings, self._spending
+        if at_most is not None and isfinite(at_most) and settings.per_day is not None:
+            day.stopped |= 0 < billionths(at_most) > settings.per_day - day.spent - day.reserved
+
+    def due(self) -> tuple[Spending, tuple[float, ...]]:
+        """Return the day, and the alarms that are to be told now: each is returned once."""
+        settings, day = self.settings, self._spending
+        due = tuple(share for share in settings.alarms if share not in day.alarmed and self._reached(share))
+        day.alarmed += due
+        return day, due
+
+    def _reached(self, share: float) -> bool:
+        per_day, day = self.settings.per_day, self._spending
+        if per_day is None:
+            return False
+        return day.spent >= max(1, round(share * per_day)) or (day.stopped and share >= 1.0)
 
     def reserve(self, at_most: float | None) -> int:
         """Set aside what an attempt can cost at most; hand it back with ``settle``."""

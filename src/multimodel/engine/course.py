@@ -9,13 +9,11 @@ from typing import Literal
 from ..errors import CallError
 from .call import Call
 from .health import Health
+from .limits import MIN_ATTEMPT
 from .rules import RULES
 from .settings import TargetPlan
 
-__all__ = ["MIN_ATTEMPT", "Course"]
-
-MIN_ATTEMPT = 0.5
-"""Seconds: nothing starts that could not run this long."""
+__all__ = ["Course"]
 
 
 class Course:
@@ -88,6 +86,11 @@ class Course:
         if budget is None:
             return None
         return budget.refusal(self.call.cost_at_most(plan, goes_on=self.how == "continue"))
+
+    def leave_out(self, plan: TargetPlan) -> None:
+        """Tell the budget of a target that does not fit."""
+        if self.call.budget is not None:
+            self.call.budget.leave_out(self.call.cost_at_most(plan, goes_on=self.how == "continue"))
 
     @property
     def how(self) -> Literal["fresh", "restart", "continue"]:

@@ -7,16 +7,17 @@ one lock is held around each step of the engine, never across I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from copy import copy
+from collections.abc import Iterable, Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from math import ceil, inf
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from ..errors import CallError, Scope
 from .breaker import Breaker
 from .bulkhead import Bulkhead
+from .limits import HINT_SPREAD
 from .rules import RULES
 from .settings import TargetPlan
 
@@ -24,6 +25,7 @@ __all__ = ["Health", "HealthState", "Obstacle", "Permit"]
 
 _SCOPES: tuple[Scope, ...] = ("target", "credential", "credential_model", "endpoint")
 _Name: TypeAlias = tuple[Scope, str]
+_T = TypeVar("_T")
 _BUCKET_START = 10.0
 _BUCKET_CAP = 100.0
 _LAST_RESORT_GAP = 0.25
@@ -302,7 +304,7 @@ class Health:
         count = self._limited.get(plan.credential, 0) + (error.kind == "rate_limited")
         self._limited[plan.credential] = count
         if error.retry_after is not None:
-            wait = error.retry_after * self._rng.uniform(1.0, 1.1)
+            wait = error.retry_after * self._rng.uniform(1.0, HINT_SPREAD)
         else:
             wait = min(_BLIND_GATE_CAP, 2.0 ** min(count - 1, 30)) * self._rng.uniform(0.5, 1.0)
         self._not_before[plan.credential] = max(now + wait, self._not_before.get(plan.credential, 0.0))
@@ -316,9 +318,35 @@ class Health:
 
     # --- for people ---
 
+    def copy_for(self, plans: Iterable[TargetPlan], rng: Random) -> Health:
+        """Return what is known of some targets, for a rehearsal that changes nothing here.
+
+        :param rng: the rehearsal's own chance.
+        """
+        plans = tuple(plans)
+        keys, credentials = {plan.key for plan in plans}, {plan.credential for plan in plans}
+        names = {plan.scope_key(scope) for plan in plans for scope in _SCOPES}
+        breakers = {name: self._breakers[name] for name in names if name in self._breakers}
+        causes = {id(one.cause): one.cause for one in breakers.values()}  # errors are shared, not copied
+        found = Health(rng)
+        found._breakers = deepcopy(breakers, causes)
+        found._bulkheads = _some(self._bulkheads, keys)
+        found._first_content = _some(self._first_content, keys)
+        found._last_resort = _some(self._last_resort, keys)
+        found.paths = _some(self.paths, keys)
+        found._not_before = _some(self._not_before, credentials)
+        found._limited = _some(self._limited, credentials)
+        found._buckets = _some(self._buckets, credentials)
+        found._hedges = dict(self._hedges)
+        return found
+
     def state(self, plan: TargetPlan, now: float) -> tuple[HealthState, float]:
         """What stands between the target and a call, and the seconds until that may change."""
         obstacle = self.obstacle(plan, now)
         if obstacle is not None:
             return _STATES[obstacle.reason], obstacle.until - now
         return ("half_open" if self.is_probe(plan, now) else "closed"), 0.0
+
+
+def _some(known: Mapping[str, _T], keys: Iterable[str]) -> dict[str, _T]:
+    return {key: copy(known[key]) for key in keys if key in known}

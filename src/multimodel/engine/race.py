@@ -5,14 +5,24 @@ from __future__ import annotations
 from ..types import AttemptReason, Limits
 from .course import Course
 from .flight import Flight
+from .health import Health
+from .limits import SHARES, content_limit, own_limit
 from .rules import RULES
-from .settings import TargetPlan
+from .settings import HedgeSettings, TargetPlan
 from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
 
-__all__ = ["Race"]
+__all__ = ["Race", "hedge_after"]
 
 _LEASE_GRACE = 5.0
 _HEDGE_AFTER = 1.0
+
+
+def hedge_after(hedge: HedgeSettings, plan: TargetPlan, health: Health) -> float:
+    """Return the seconds without content after which a second attempt may join one on ``plan``."""
+    if hedge.after is not None:
+        return hedge.after
+    usual = health.usual_first_content(plan)
+    return max(_HEDGE_AFTER, plan.first_content / 2 if usual is None else usual)
 
 
 class Race:
@@ -131,15 +141,15 @@ class Race:
     def _limits(self, plan: TargetPlan, *, probe: bool) -> tuple[Limits, float]:
         """The attempt's limits, and the target's own limit for its first content in seconds."""
         course = self._course
-        own = plan.first_content if plan.stream else plan.whole
+        own = own_limit(plan)
         if probe:
             own = course.health.fair_chance(plan, own)
         eligible = 1
         for other in course.rest:
             eligible += course.askable(other)  # a target that was asked out of its turn is not
-            if eligible == 3:  # noqa: PLR2004  # no more than a third is set aside
+            if eligible == SHARES:
                 break
-        limit = course.now + min(own, (course.deadline - course.now) / eligible)
+        limit = content_limit(course.now, course.deadline, own, eligible)
         return Limits(plan.connect, limit, plan.idle, limit, course.deadline), own
 
     # --- a second attempt ---
@@ -155,11 +165,7 @@ class Race:
             or reason in ("retry", "path", "last_resort", "reask")
         ):
             return None
-        after = hedge.after
-        if after is None:
-            usual = course.health.usual_first_content(plan)
-            after = max(_HEDGE_AFTER, plan.first_content / 2 if usual is None else usual)
-        return course.now + after
+        return course.now + hedge_after(hedge, plan, course.health)
 
     def _rival(self) -> TargetPlan | None:
         """Choose who is asked beside the first, and take the token for it; None when nobody may be."""

@@ -18,12 +18,10 @@ from tenacity.stop import stop_after_attempt, stop_any, stop_base
 from tenacity.wait import wait_base
 from typing_extensions import override
 
+from .limits import backoff_at_most
 from .steps import Ended, Event, Step
 
 __all__ = ["RetrySteps", "stop_when", "wait_retry_after"]
-
-_BASE = 0.5
-_CAP = 8.0
 
 
 class wait_retry_after(wait_base):  # noqa: N801  # tenacity's naming for its wait strategies
@@ -44,7 +42,7 @@ class wait_retry_after(wait_base):  # noqa: N801  # tenacity's naming for its wa
         gate = self._gate(ended)
         if gate > 0.0:
             return gate
-        return self._rng.random() * min(_CAP, _BASE * 2.0 ** (retry_state.attempt_number - 1))
+        return self._rng.random() * backoff_at_most(retry_state.attempt_number)
 
 
 class stop_when(stop_base):  # noqa: N801  # tenacity's naming for its stop strategies

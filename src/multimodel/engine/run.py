@@ -9,9 +9,10 @@ from ..errors import CallError, LocalOverloadError, PolicyDeniedError, RateLimit
 from ..types import AttemptReason
 from .budget import UNPRICED
 from .call import Call
-from .course import MIN_ATTEMPT, Course
+from .course import Course
 from .flight import Flight
 from .health import Health, Obstacle
+from .limits import EDGE, LONGEST_WAIT, MIN_ATTEMPT, longest_hint
 from .race import Race
 from .rules import MAYBE_DONE, RULES
 from .settings import TargetPlan
@@ -19,8 +20,6 @@ from .steps import End, Ended, Event, Step
 
 __all__ = ["Call", "run"]
 
-_LONGEST_WAIT = 60.0
-_EDGE = 1e-6  # past the gate's instant, not on it
 _QUEUE_SHARE = 0.1
 _QUEUE_LOOK = 0.05
 _UNPRICED = "write its price into a profile, or take the budget away"
@@ -111,9 +110,9 @@ class _Run:
     def _cleared(self, plan: TargetPlan) -> Generator[Step, Event, bool]:
         """Wait for a gate or a place if that is worth it; say whether the target may be asked as the last resort."""
         course, health = self.course, self.health
-        wait = health.not_before(plan) - course.now + _EDGE
-        if wait > _EDGE:
-            if wait > _LONGEST_WAIT or course.now + wait + MIN_ATTEMPT > course.deadline:
+        wait = health.not_before(plan) - course.now + EDGE
+        if wait > EDGE:
+            if wait > LONGEST_WAIT or course.now + wait + MIN_ATTEMPT > course.deadline:
                 return False
             yield from self._sleep(wait)
         obstacle = health.obstacle(plan, course.now)
@@ -193,6 +192,7 @@ class _Run:
         why = self.course.too_dear(plan)
         if why is None:
             return False
+        self.course.leave_out(plan)
         self.call.skip(plan.target, "budget", why, PolicyDeniedError(hint=_UNPRICED if why == UNPRICED else None))
         return True
 
@@ -308,7 +308,7 @@ class _Run:
 
     def _gate_wait(self, plan: TargetPlan, ended: Ended) -> float:
         wait = self.health.not_before(plan) - ended.now
-        return wait + _EDGE if wait > 0.0 else 0.0
+        return wait + EDGE if wait > 0.0 else 0.0
 
     def _forbidden(self, plan: TargetPlan, ended: Ended, sleep: float) -> bool:
         """Whether the repeat after ``sleep`` must not be; takes the token when it may."""
@@ -319,7 +319,7 @@ class _Run:
             return True
         others = any(map(course.askable, course.rest))
         hint = error.retry_after
-        if hint is not None and hint > (plan.retry.patience if others else _LONGEST_WAIT):
+        if hint is not None and hint > longest_hint(plan.retry.patience, others=others):
             return True
         if hint is None and error.kind == "rate_limited" and others:
             return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate, combinations
 
 from ...config import Problem, format_duration
-from ...engine.course import MIN_ATTEMPT
+from ...engine.limits import MIN_ATTEMPT
 from .subject import Member, Subject
 
 __all__ = ["problems", "waits"]

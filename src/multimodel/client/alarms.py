@@ -1,0 +1,46 @@
+"""Telling that a day's budget goes to its end."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..engine import Call
+from ..engine.budget import dollars
+from ..observe import emit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .core import Core
+
+__all__ = ["alarm"]
+
+
+def alarm(core: Core, call: Call) -> Callable[[], None] | None:
+    """Return what tells the alarms of a call's budget, once the call is over; None where there are none."""
+    budget = call.budget
+    if budget is None or budget.settings.per_day is None or not budget.settings.alarms:
+        return None
+    return partial(_tell, core, call)
+
+
+def _tell(core: Core, call: Call) -> None:
+    budget = call.budget
+    if budget is None or budget.settings.per_day is None:
+        return
+    with core.lock:
+        day, due = budget.due()
+    for share in due:
+        emit(
+            logging.ERROR if share >= 1.0 else logging.WARNING,
+            "multimodel.budget_alarm",
+            route=call.route,
+            tenant=core.tenant,
+            day=date.fromordinal(day.day).isoformat(),
+            alarm=share,
+            spent=dollars(day.spent),
+            per_day=dollars(budget.settings.per_day),
+        )
