@@ -43,3 +43,15 @@ def test_a_policy_loads(policy: str, tmp_path):
     file = tmp_path / "multimodel.yaml"
     file.write_text(policy, encoding="utf-8")
     assert load_policy(str(file), environ={"HOUSE_KEY": "sk-test"}, profiles=profiles({})).routes
+
+
+def test_the_block_on_reloading_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parent.parent / "docs" / "reload.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with FaultyVendor() as dashscope, FaultyVendor() as house:
+        text = POLICY.format(dashscope=dashscope.dashscope_url, house=house.openai_url)
+        (tmp_path / "multimodel.yaml").write_text(text, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        namespace: dict = {"__name__": "__main__"}
+        exec(compile(block, "docs/reload.md", "exec"), namespace)
+        namespace["client"].close()

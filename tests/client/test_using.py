@@ -136,7 +136,7 @@ def test_credentials_that_go_take_nothing_from_others_that_share_a_key(vendors, 
         del goes
         client.using(credentials={"first": "sk-other"})
         gc.collect()
-        client._core.tenants.tidy()
+        client._core.leftovers.tidy()
         asked = len(vendors[0].log)
         stays.complete("chat", "Hi")
         assert len(vendors[0].log) == asked  # its gate is still shut
@@ -414,7 +414,7 @@ def test_adapters_of_credentials_that_are_gone_are_closed_and_forgotten(plugin):
         for number in range(50):
             assert client.using(credentials={"plug": f"sk-{number}"}).complete("chat", "Hi").text == f"sk-{number}"
         gc.collect()
-        client._core.tenants.tidy()
+        client._core.leftovers.tidy()
         closed = [one for one in Remembering.built if one.closed]
         assert len(Remembering.built) == 50
         assert len(closed) == 40
@@ -430,7 +430,7 @@ def test_what_a_call_still_uses_is_not_closed(plugin):
             for number in range(30):
                 client.using(credentials={"plug": f"sk-{number}"}).complete("chat", "Hi")
             gc.collect()
-            client._core.tenants.tidy()
+            client._core.leftovers.tidy()
             assert first == TextDelta("sk-long")
             assert Remembering.built[0].closed == 0
             assert isinstance(list(stream)[-1], Finished)
@@ -444,7 +444,7 @@ def test_many_tenants_leave_no_more_behind_than_those_that_are_kept(vendors, mon
             with pytest.raises(AllTargetsFailedError):
                 client.using(credentials={"first": f"sk-{number}"}).complete("chat", "Hi")
         gc.collect()
-        client._core.tenants.tidy()
+        client._core.leftovers.tidy()
         health = client._core.health
         for memory in (health._bulkheads, health._breakers, health._known, health._buckets, health._first_content):
             assert len(memory) <= 2 * 20 + 2

@@ -37,7 +37,7 @@ def status(args: Namespace) -> int:
         if known.off:
             print()
             _print_entries(client)
-    tell(f"policy: {known.policy or 'built in'}")
+    tell(f"policy: {known.policy or 'built in'}, version {known.policy_hash}")
     tell("note: each process has its own breakers; this is the configuration and the switches")
     return 0
 

@@ -23,7 +23,7 @@ from .embedding import Embedding
 from .explanation import Explanation
 from .options import CallOptions
 from .running import Running
-from .source import PolicySource
+from .source import PolicySource, Source
 from .streams import AsyncStream
 from .view import view_of
 from .views import Status
@@ -40,6 +40,7 @@ class AsyncClient:
         ``./multimodel.yaml``, then a built-in default over the vendors whose key is in the environment and the
         weights in ``./archive``.
     :param providers: ready adapters by provider name, for instance a ``FakeProvider`` in tests.
+    :param reload: whether a policy file is read again when it has changed; ``reload()`` does so at any time.
     :raises ConfigurationError: the policy is wrong; ``problems`` has every mistake with its place.
 
     >>> import asyncio
@@ -52,8 +53,14 @@ class AsyncClient:
     'Hello.'
     """
 
-    def __init__(self, policy: PolicySource = None, *, providers: Mapping[str, Provider] | None = None) -> None:
-        self._core = Core(policy, providers)
+    def __init__(
+        self,
+        policy: PolicySource = None,
+        *,
+        providers: Mapping[str, Provider] | None = None,
+        reload: bool = True,
+    ) -> None:
+        self._core = Core(Source(policy, providers), reload=reload)
 
     @property
     def policy(self) -> Policy:
@@ -313,6 +320,25 @@ class AsyncClient:
         ['fake']
         """
         return self._core.switchboard.on(name, by=by)
+
+    def reload(self) -> None:
+        """Load the policy again, with the environment as it is now, and take it from the next call on.
+
+        A call keeps the policy that it began with. Breakers, budgets and connections of what has not changed stay as
+        they are. A client whose policy is a file does this by itself when the file has changed.
+
+        :raises ConfigurationError: it cannot be used, and the old one stays in force; ``problems`` has every mistake
+            with its place.
+
+        >>> from multimodel.testing import FakeProvider
+        >>> policy = {"routes": {"chat": {"chain": ["fake:any"]}}}
+        >>> client = AsyncClient(policy, providers={"fake": FakeProvider()})
+        >>> policy["routes"]["summarise"] = policy["routes"]["chat"]
+        >>> client.reload()
+        >>> sorted(client.status().routes)
+        ['chat', 'summarise']
+        """
+        self._core.reloading.reload()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. The client cannot be used afterwards."""

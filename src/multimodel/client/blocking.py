@@ -23,7 +23,7 @@ from .embedding import Embedding
 from .explanation import Explanation
 from .options import CallOptions
 from .running import Running
-from .source import PolicySource
+from .source import PolicySource, Source
 from .streams import Stream
 from .view import view_of
 from .views import Status
@@ -38,6 +38,7 @@ class Client:
         ``./multimodel.yaml``, then a built-in default over the vendors whose key is in the environment and the
         weights in ``./archive``.
     :param providers: ready adapters by provider name, for instance a ``FakeProvider`` in tests.
+    :param reload: whether a policy file is read again when it has changed; ``reload()`` does so at any time.
     :raises ConfigurationError: the policy is wrong; ``problems`` has every mistake with its place.
 
     >>> from multimodel.testing import FakeProvider
@@ -47,8 +48,14 @@ class Client:
     'Hello.'
     """
 
-    def __init__(self, policy: PolicySource = None, *, providers: Mapping[str, Provider] | None = None) -> None:
-        self._core = Core(policy, providers)
+    def __init__(
+        self,
+        policy: PolicySource = None,
+        *,
+        providers: Mapping[str, Provider] | None = None,
+        reload: bool = True,
+    ) -> None:
+        self._core = Core(Source(policy, providers), reload=reload)
 
     @property
     def policy(self) -> Policy:
@@ -302,6 +309,25 @@ class Client:
         ['fake']
         """
         return self._core.switchboard.on(name, by=by)
+
+    def reload(self) -> None:
+        """Load the policy again, with the environment as it is now, and take it from the next call on.
+
+        A call keeps the policy that it began with. Breakers, budgets and connections of what has not changed stay as
+        they are. A client whose policy is a file does this by itself when the file has changed.
+
+        :raises ConfigurationError: it cannot be used, and the old one stays in force; ``problems`` has every mistake
+            with its place.
+
+        >>> from multimodel.testing import FakeProvider
+        >>> policy = {"routes": {"chat": {"chain": ["fake:any"]}}}
+        >>> client = Client(policy, providers={"fake": FakeProvider()})
+        >>> policy["routes"]["summarise"] = policy["routes"]["chat"]
+        >>> client.reload()
+        >>> sorted(client.status().routes)
+        ['chat', 'summarise']
+        """
+        self._core.reloading.reload()
 
     def close(self) -> None:
         """Close the connections of this process. The client cannot be used afterwards."""

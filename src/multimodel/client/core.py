@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from random import Random
@@ -21,12 +20,12 @@ from ..engine.health import Health
 from ..governance.switches import Switches
 from ..observe import emit
 from ..providers.base import Provider
-from ..providers.catalogue import profiles as catalogue
-from ..providers.profile import Fact, Profile
 from .cost import budget_settings
+from .leftovers import Leftovers
+from .reloading import Reloading
 from .shadows import Shadows
 from .snapshot import Snapshot
-from .source import PolicySource, load
+from .source import Source
 from .switchboard import Switchboard
 from .targets import Accounts, Planned
 from .tenants import Tenants
@@ -45,16 +44,18 @@ class Core:
     :ivar refused_schemas: keys of targets that refused to be asked for a JSON Schema.
     """
 
-    def __init__(self, policy: PolicySource, providers: Mapping[str, Provider] | None) -> None:
-        self._snapshot = _taken(policy, dict(providers or {}))
+    def __init__(self, source: Source, *, reload: bool) -> None:
+        self.reloading = Reloading(self, source, automatic=reload)
+        policy = self.policy
+        self.leftovers = Leftovers()
         self.rng = Random()
         self.lock = threading.RLock()
         self.health = Health(self.rng)
         self.switches = Switches(
-            self._snapshot.policy.off,
-            self._snapshot.policy.switches,
+            policy.off,
+            policy.switches,
             lambda: datetime.now(UTC),
-            policy=self._snapshot.policy.source,
+            policy=policy.source,
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
@@ -69,7 +70,7 @@ class Core:
 
     def current(self) -> Snapshot:
         """Return what the policy says now. A call asks once, and keeps what it gets."""
-        return self._snapshot
+        return self.reloading.current()
 
     @property
     def policy(self) -> Policy:
@@ -90,8 +91,9 @@ class Core:
         """Make no further calls; return the adapters, which are then to be closed."""
         self._closed = True
         self.shadows.close()
-        self.tenants.tidy()
-        return self._snapshot.built()
+        self.leftovers.tidy()
+        with self.lock:
+            return self.reloading.stop()
 
     def obstacle(
         self, planned: Planned, needs: frozenset[str], rule: Residency | None = None
@@ -100,7 +102,7 @@ class Core:
 
         :param rule: what the call itself says about places, besides the route.
         """
-        off = self.switches.against(planned.plan.target, planned.plan.jurisdiction)
+        off = self.switches.against(planned.plan.target, planned.plan.jurisdiction, planned.off)
         if off is not None:
             return "off", f"{off.kind} {off.name}" + (f": {off.reason}" if off.reason else "")
         outside = planned.outside or planned.account.outside(rule)
@@ -146,6 +148,8 @@ class Core:
             off=self.switches.entries(),
             budgets=tuple(self.budgets(held)),
             audit_head=None if file is None else self.switches.audit.head(),
+            policy_hash=held.version,
+            reload_error=self.reloading.error,
         )
 
     def budgets(self, held: Snapshot) -> Iterator[BudgetStatus]:
@@ -171,6 +175,7 @@ class Core:
         """Begin anew in a child: a lock that another thread held would never be released, chance would repeat."""
         self.lock = threading.RLock()
         self.rng.seed()
+        self.reloading.after_fork()
         self.health.after_fork()
         self.spendings.after_fork()
         self.switchboard = Switchboard(self)
@@ -187,18 +192,3 @@ def _restart_cores() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_restart_cores)
-
-
-def _taken(source: PolicySource, given: Mapping[str, Provider]) -> Snapshot:
-    """Load a policy, with the environment and the catalogue as they are now."""
-    environ = dict(os.environ)
-    bare = {name: _bare_profile(name) for name in given}
-    profiles: Mapping[str, Profile] = ChainMap(bare, catalogue(environ))  # type: ignore[arg-type]  # it is only read
-    policy = load(source, environ, profiles)
-    return Snapshot(policy, Accounts(policy, profiles, environ, given))
-
-
-def _bare_profile(name: str) -> Profile:
-    """What is known of an adapter that the application hands in itself: nothing."""
-    fact = Fact(source="given to the client", date=datetime.now(UTC).date())
-    return Profile(name=name, title=name, operator=None, adapter="given", key_required=False, fact=fact)

@@ -59,7 +59,7 @@ class Embedding:
         self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
         self._limits = held.limits(name, stream=False, deadline=choices.deadline)
-        self._call = Call(name, self._limits, now(), stream=False)
+        self._call = Call(name, self._limits, now(), stream=False, policy=held.version)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
         self.over = alarm(core, self._call)

@@ -129,6 +129,7 @@ class _Report(_Part):
     outcome: str = "?"
     duration: _Seconds | None = None
     losses: tuple[_Loss, ...] = ()
+    policy: str = ""
 
     def report(self) -> Report:
         attempts = tuple(_attempt(number, one) for number, one in enumerate(self.attempts, 1))
@@ -141,6 +142,7 @@ class _Report(_Part):
             self.outcome,
             ends if self.duration is None else self.duration,
             tuple(Loss(one.target.target(), one.what, one.detail) for one in self.losses),
+            self.policy,
         )
 
 

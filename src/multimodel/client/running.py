@@ -65,7 +65,7 @@ class Running:
         if stream and choices.mid_stream is not None:
             limits = replace(limits, mid_stream=choices.mid_stream)
         limits = _allowed(limits, [request, *(with_defaults(request, params) for params in held.telling(name))])
-        self.call = Call(name, limits, now(), stream)
+        self.call = Call(name, limits, now(), stream, policy=held.version)
         able: list[Planned] = []
         demand = Demand(request)
         for planned in held.selected(name, choices.only, choices.avoid):

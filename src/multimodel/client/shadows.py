@@ -11,17 +11,19 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
+from weakref import WeakSet
 
 from ..config import Route
-from ..drivers.base import close, now
+from ..drivers.base import now
 from ..drivers.blocking import BlockingDriver
 from ..drivers.transcript import Transcript
 from ..engine import Call, Health, run
 from ..governance.switches import Switches
 from ..observe import emit
 from ..types import Request
+from .leftovers import close_all
 from .port import Port
-from .targets import Planned, call_settings
+from .targets import Account, Planned, call_settings
 
 __all__ = ["Shadows"]
 
@@ -38,7 +40,7 @@ class Shadows:
         self._lock = threading.RLock()
         self._places = threading.Semaphore(_AT_ONCE)
         self._closed = threading.Event()
-        self._reached: dict[str, Planned] = {}
+        self._reached: WeakSet[Account] = WeakSet()
 
     def offer(self, name: str, route: Route, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
         """Send a copy, by the share of calls that the route says, if there is room."""
@@ -47,7 +49,7 @@ class Shadows:
         target = str(planned.plan.target)
         if self._places.acquire(blocking=False):
             settings = replace(call_settings(route, stream=False), hedge=None)
-            self._reached[target] = planned
+            self._reached.add(planned.account)
             work = (Call(name, settings, now(), stream=False), request, planned, metadata)
             try:
                 threading.Thread(target=self._work, args=work, name="multimodel-shadow", daemon=True).start()
@@ -60,9 +62,8 @@ class Shadows:
     def close(self) -> None:
         """Break off what is under way, and close the connections."""
         self._closed.set()
-        for planned in self._reached.values():
-            for provider in planned.account.providers:
-                close(provider)
+        for account in list(self._reached):
+            close_all(account.providers)
 
     def _work(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
         try:

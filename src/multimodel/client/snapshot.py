@@ -33,13 +33,20 @@ class Snapshot:
     def __init__(self, policy: Policy, accounts: Accounts) -> None:
         self.policy = policy
         self.accounts = accounts
-        chains = (route.chain for route in policy.routes.values())
-        self.providers = frozenset({*policy.providers, *(member.provider for chain in chains for member in chain)})
+        self.providers = frozenset({*policy.providers, *(target.partition(":")[0] for target in _targets(policy))})
         self.own: WeakKeyDictionary[Tenant, Own] = WeakKeyDictionary()
+        self._version: str | None = None
         self._chains: dict[str, tuple[Planned, ...]] = {}
         self._shadows: dict[str, Planned | None] = {}
         self._telling: dict[str, tuple[Mapping[str, Any], ...]] = {}
         self._limits: dict[tuple[str, bool], CallSettings] = {}
+
+    @property
+    def version(self) -> str:
+        """The policy's fingerprint."""
+        if self._version is None:
+            self._version = self.policy.fingerprint
+        return self._version
 
     def built(self) -> list[Provider]:
         """Return the adapters that exist, those of views included."""
@@ -121,6 +128,13 @@ def chosen(planned: Planned, only: Sequence[str] | None, avoid: Sequence[str] | 
     return (only is None or any(_means(word, target) for word in only)) and not any(
         _means(word, target) for word in avoid or ()
     )
+
+
+def _targets(policy: Policy) -> Iterator[str]:
+    for route in policy.routes.values():
+        yield from (member.target for member in route.chain)
+        if route.shadow is not None:
+            yield route.shadow.target
 
 
 def _means(word: str, target: Target) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from ..config import ChainMember, MistakeError, Params, Policy, Route
+from ..config import ChainMember, MistakeError, OffEntry, Params, Policy, Route
 from ..config.prompt import Prompt
 from ..config.provider import Place, key_of, place_of, profile_of
 from ..config.residency import Residency, outside
@@ -40,6 +41,15 @@ _FIRST_CONTENT = 10.0
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 
 
+class Built(list[Provider]):
+    """The adapter of an account once it is built, shared with the same account of later policies.
+
+    :ivar retired: whether the policy in force has no such account.
+    """
+
+    retired = False
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Account:
     """One provider of the policy, and its adapter once it is needed.
@@ -58,7 +68,7 @@ class Account:
     place: Place
     why_not: str | None
     build: Callable[[], Provider]
-    providers: list[Provider] = field(default_factory=list)
+    providers: Built = field(default_factory=Built)
     given: bool = False
     lacks_key: bool = False
 
@@ -90,7 +100,22 @@ class Account:
         """Return the adapter; it is built on first use. Threads that come at the same time all get the first."""
         if not self.providers:
             self.providers.append(self.build())
+            if self.providers.retired:  # a call that began before
+                self.retire()
         return self.providers[0]
+
+    def is_like(self, other: Account) -> bool:
+        """Whether the other one's adapter would do."""
+        return self.setup == other.setup and not self.given
+
+    def retire(self) -> None:
+        """Let the adapter go: calls that have it end as usual, and leave no connection behind."""
+        self.providers.retired = True
+        for provider in self.providers:
+            retire = getattr(provider, "retire", None)
+            if retire is not None:
+                with suppress(Exception):  # the policy is in force all the same
+                    retire()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +129,7 @@ class Planned:
     :ivar prices: the tiers of its list price; empty when nobody knows it.
     :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
     :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
+    :ivar off: what its policy says is off, whatever a later one says.
     :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
     :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
     :ivar prompt: the system text that it gets before the call's own.
@@ -123,6 +149,7 @@ class Planned:
     fetch_media: bool = False
     known: frozenset[str] = frozenset()
     outside: str | None = None
+    off: tuple[OffEntry, ...] = ()
 
     @property
     def measured(self) -> bool:
@@ -134,6 +161,7 @@ class Accounts:
     """The providers of a policy, each built once.
 
     :param given: ready adapters by provider name, as tests hand them in.
+    :ivar off: what the policy says is off.
     :ivar progress: called with a model and a stage while local weights are loaded; set it before the first call.
     """
 
@@ -144,6 +172,7 @@ class Accounts:
         environ: Mapping[str, str],
         given: Mapping[str, Provider],
     ) -> None:
+        self.off = policy.off
         self._policy = policy
         self._profiles = profiles
         self._environ = environ
@@ -154,6 +183,20 @@ class Accounts:
     def __getitem__(self, name: str) -> Account:
         known = self._known.get(name)
         return known if known is not None else self._known.setdefault(name, self._make(name))
+
+    def take_over(self, before: Accounts, names: Iterable[str]) -> list[Account]:
+        """Take the adapters of accounts that are as they were before; return the accounts that are not.
+
+        :param names: the providers that both policies have.
+        """
+        self.progress = before.progress
+        kept = {name for name in names if self[name].is_like(before[name])}
+        for name in kept:
+            self[name].providers = before[name].providers
+        for name, account in before._known.items():
+            if account.given:
+                self._known.setdefault(name, account)  # it is closed with the client
+        return [account for name, account in before._known.items() if name not in kept and not account.given]
 
     def built(self) -> list[Provider]:
         """Return the adapters that exist."""
@@ -195,7 +238,7 @@ class Accounts:
             place,
             None if given is not None else why_not,
             partial(_build, adapter, setup),
-            [] if given is None else [given],
+            Built() if given is None else Built([given]),
             given is not None,
             lacks_key,
         )
@@ -262,7 +305,8 @@ def draws(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[tuple[fl
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
     """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
-    return tuple(_plan(route, member, accounts[member.provider]) for member in route.chain)
+    planned = (_plan(route, member, accounts[member.provider]) for member in route.chain)
+    return tuple(replace(one, off=accounts.off) for one in planned)
 
 
 def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:
@@ -270,7 +314,7 @@ def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:
     if route.shadow is None:
         return None
     member = ChainMember(target=route.shadow.target)
-    return _plan(route, member, accounts[member.provider])
+    return replace(_plan(route, member, accounts[member.provider]), off=accounts.off)
 
 
 def _plan(route: Route, member: ChainMember, account: Account) -> Planned:

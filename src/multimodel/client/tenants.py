@@ -9,24 +9,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
-from weakref import finalize
 
 from typing_extensions import override
 
 from ..config import MistakeError, Policy, Secret
 from ..config.problems import did_you_mean
-from ..drivers.base import close
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.registry import adapter
+from .leftovers import Leftovers, close_all
 from .snapshot import Snapshot
-from .targets import Account, Accounts, Planned, plan_route
+from .targets import Account, Accounts, Built, Planned, plan_route
 
 if TYPE_CHECKING:
     from .core import Core
@@ -41,15 +40,13 @@ _Keys: TypeAlias = tuple[tuple[str, Secret], ...]
 
 
 class _Uses:
-    """How many sets of credentials use a credential, and what is left of those that nobody uses any more.
+    """How many sets of credentials use a credential.
 
     Views may share a key: what is remembered of it is forgotten with the last of them.
-
-    :ivar over: targets of credentials that are gone, and adapters of accounts that are.
     """
 
-    def __init__(self) -> None:
-        self.over: deque[tuple[Mapping[str, TargetPlan], list[Provider]]] = deque()
+    def __init__(self, core: Core) -> None:
+        self._core = core
         self._count: Counter[str] = Counter()
         self._plans: dict[str, dict[str, TargetPlan]] = {}
 
@@ -60,22 +57,17 @@ class _Uses:
         plans[plan.key] = plan
         self._plans.setdefault(plan.credential, {})[plan.key] = plan
 
-    def next_over(self) -> tuple[list[TargetPlan], list[Provider]]:
-        """Return what is to be forgotten, and what is to be closed. The caller holds the client's lock."""
-        if not self.over:  # another thread was faster
-            return [], []
-        plans, made = self.over.popleft()
-        forgotten: list[TargetPlan] = []
-        for credential in {plan.credential for plan in plans.values()}:
-            self._count[credential] -= 1
-            if not self._count[credential]:
-                del self._count[credential]
-                forgotten += self._plans.pop(credential).values()
-        return forgotten, made
-
-    def when_gone(self, gone: object, plans: Mapping[str, TargetPlan], made: list[Provider]) -> None:
-        """Have that much over once an object is gone."""
-        finalize(gone, self.over.append, (plans, made)).atexit = False
+    def end(self, plans: Mapping[str, TargetPlan]) -> None:
+        """Forget what only a set of credentials had that is gone."""
+        core = self._core
+        with core.lock:
+            for credential in {plan.credential for plan in plans.values()}:
+                self._count[credential] -= 1
+                if not self._count[credential]:
+                    del self._count[credential]
+                    forgotten = self._plans.pop(credential)
+                    core.health.forget(forgotten.values())
+                    core.refused_schemas.difference_update(forgotten)
 
 
 class Tenants:
@@ -84,7 +76,7 @@ class Tenants:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._kept: OrderedDict[_Keys, Tenant] = OrderedDict()
-        self._uses = _Uses()
+        self._uses = _Uses(core)
 
     def of(self, credentials: Credentials) -> Tenant:
         """Return what a set of credentials reaches.
@@ -102,18 +94,8 @@ class Tenants:
                 known = self._kept[keys] = Tenant(self._core, dict(keys), self._uses)
                 dropped = self._kept.popitem(last=False)[1] if len(self._kept) > _KEPT else None
         del dropped  # outside the lock
-        self.tidy()
+        self._core.leftovers.tidy()
         return known
-
-    def tidy(self) -> None:
-        """Close and forget what is left of credentials that are gone."""
-        while self._uses.over:
-            with self._core.lock:
-                plans, made = self._uses.next_over()
-                self._core.health.forget(plans)
-                self._core.refused_schemas.difference_update(plan.key for plan in plans)
-            for provider in made:
-                close(provider)
 
 
 class Tenant:
@@ -124,20 +106,20 @@ class Tenant:
         self._keys = keys
         self._uses = uses
         self._plans: dict[str, TargetPlan] = {}
-        uses.when_gone(self, self._plans, [])
+        core.leftovers.when_gone(self, partial(uses.end, self._plans))
 
     def of(self, snapshot: Snapshot) -> Own:
         """Return what a policy is to it."""
         own = snapshot.own.get(self)
         if own is None:
-            accounts = _Accounts(snapshot.accounts, self._keys, self._uses)
+            accounts = _Accounts(snapshot.accounts, self._keys, self._core.leftovers)
             with self._core.lock:
                 own = snapshot.own.setdefault(self, Own(snapshot.policy, accounts, self._core, self._plans, self._uses))
         return own
 
 
 class Own(Snapshot):
-    """A policy with keys of a view's. It does not know its :class:`Tenant`, of which it would be kept alive."""
+    """A policy with keys of a view's. It does not know its :class:`Tenant`, which it would keep alive."""
 
     def __init__(
         self, policy: Policy, accounts: _Accounts, core: Core, plans: dict[str, TargetPlan], uses: _Uses
@@ -170,11 +152,12 @@ class Own(Snapshot):
 class _Accounts(Accounts):
     """The providers of a policy with keys of a view's."""
 
-    def __init__(self, shared: Accounts, keys: Mapping[str, Secret], uses: _Uses) -> None:
+    def __init__(self, shared: Accounts, keys: Mapping[str, Secret], leftovers: Leftovers) -> None:
         self._shared = shared
         self._keys = keys
-        self._uses = uses
+        self._leftovers = leftovers
         self._known = {}
+        self.off = shared.off
 
     def owns(self, planned: Planned) -> bool:
         """Whether a target is asked with a key of the view's."""
@@ -199,11 +182,11 @@ class _Accounts(Accounts):
         elif "headers" in shared.setup.options:
             why_not = "the policy's `headers` for it may be a credential of the client's"
         build = partial(_build, shared, setup)
-        given = shared.providers if shared.given else []
+        given = shared.providers if shared.given else Built()
         made = replace(
             shared, setup=setup, why_not=why_not, build=build, providers=given, lacks_key=False, given=shared.given
         )
-        self._uses.when_gone(made, {}, _closable(made))
+        self._leftovers.when_gone(made, partial(close_all, _closable(made)))
         return made
 
 

@@ -53,6 +53,8 @@ class Status:
     """What a client knows now.
 
     :ivar policy: the policy file, or None for a policy made in Python.
+    :ivar policy_hash: its version: twelve hexadecimal digits; without prompts they begin the SHA-256 of the file.
+    :ivar reload_error: why the file as it is now is not in force; None when it is.
     :ivar routes: the targets of each route, in order.
     :ivar off: what is switched off.
     :ivar audit_head: the hash of the last line of the audit log; None when there is none. Keep it elsewhere:
@@ -67,6 +69,8 @@ class Status:
     off: tuple[OffEntry, ...]
     budgets: tuple[BudgetStatus, ...] = ()
     audit_head: str | None = None
+    policy_hash: str = ""
+    reload_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..providers.profile import Profile
 from .conflicts import conflicts
 from .fields import inherit
-from .policy import Policy
+from .policy import Policy, digest_of
 from .problems import MistakeError, Origin, Path, Problem, VariableText, refusal, shown
 from .references import Names, dangling, extended
 from .routes import Route
@@ -61,7 +61,7 @@ def load_policy(
         return Loader(_from_mapping(source), environ, profiles, unset=unset).load()
     path, data = read_file(source)
     document = read(data, str(source))
-    document = replace(document, origin=replace(document.origin, path=path))
+    document = replace(document, origin=replace(document.origin, path=path, digest=digest_of(data)))
     return Loader(document, environ, profiles, path.parent, unset=unset).load()
 
 

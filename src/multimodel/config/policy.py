@@ -11,10 +11,11 @@ from pydantic import Field, PrivateAttr, StrictBool, StringConstraints, Validati
 from ..types import Target
 from .fields import Filename, Moment, Settings, Slug, TargetName
 from .problems import MistakeError, Origin
+from .prompt import Prompt
 from .provider import ProviderConfig
 from .routes import Route
 
-__all__ = ["OffEntry", "OffKind", "Policy"]
+__all__ = ["OffEntry", "OffKind", "Policy", "digest_of"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
@@ -151,6 +152,24 @@ class Policy(Settings):
             return self.switch_file
         return self.source.resolve().with_name("multimodel.off.json")
 
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The system texts of its routes, each once."""
+        return tuple(dict.fromkeys(prompt for route in self.routes.values() for prompt in route.prompts.values()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell policies apart.
+
+        They are the first of the file's SHA-256; where a policy has prompts, or no file, of one over all that it says.
+        """
+        said = self.origin.digest
+        if said is None:
+            said = digest_of(self.model_dump_json(exclude_unset=True).encode())
+        if self.prompts:
+            said = digest_of("\n".join([said, *(prompt.text for prompt in self.prompts)]).encode())
+        return said[:12]
+
     def provider(self, name: str) -> ProviderConfig:
         """Return what the policy says of a provider; nothing, for one that is in the catalogue alone."""
         return self.providers.get(name) or ProviderConfig()
@@ -158,3 +177,10 @@ class Policy(Settings):
     def route(self, name: str) -> Route | None:
         """Find a route by its name or an alias."""
         return self.routes.get(self.aliases.get(name, name))
+
+
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of what a policy is made of, in hexadecimal digits."""
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()

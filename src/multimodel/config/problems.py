@@ -98,6 +98,7 @@ class Origin:
     :ivar variables: the values that were written as ``${NAME}``, and the names.
     :ivar path: the file itself, absolute.
     :ivar unset: providers that cannot be used, because a variable of theirs is not set, and its name.
+    :ivar digest: SHA-256 of the file, in hexadecimal digits.
     :ivar mistakes: what was wrong and was left out: see :func:`~multimodel.config.salvage_policy`.
     """
 
@@ -107,6 +108,7 @@ class Origin:
     path: FilePath | None = None
     unset: Mapping[str, str] = field(default_factory=dict)
     mistakes: tuple[Problem, ...] = ()
+    digest: str | None = None
 
     def problem(
         self,

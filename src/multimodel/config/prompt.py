@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonS
 from .fields import filename
 from .problems import MistakeError, shown
 
-__all__ = ["Prompt", "PromptFile"]
+__all__ = ["Prompt", "PromptFile", "read_prompt"]
 
 _MAX_BYTES = 256 * 1024
 
@@ -25,8 +25,15 @@ class Prompt:
 
 
 def _read(value: object, info: ValidationInfo) -> Prompt:
-    path = filename(value, info)
-    name = shown(str(value) if isinstance(value, FilePath) else value)
+    return read_prompt(filename(value, info), shown(str(value) if isinstance(value, FilePath) else value))
+
+
+def read_prompt(path: FilePath, name: str) -> Prompt:
+    """Read a system text.
+
+    :param name: what messages call the file.
+    :raises MistakeError: it cannot be used.
+    """
     try:
         if not path.is_file():
             raise MistakeError(f"there is no file {name}", "create it; a path is relative to the policy")

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from ..providers.profile import Profile
 from .conflicts import conflicts
 from .load import Loader, read_file, resolved
-from .policy import Policy
+from .policy import Policy, digest_of
 from .problems import MistakeError, Path
 from .provider import profile_of
 from .references import Names, dangling, extended
@@ -31,7 +31,7 @@ def salvage_policy(source: FilePath, *, environ: Mapping[str, str], profiles: Ma
     """
     path, data = read_file(source)
     document = read(data, str(source))
-    document = replace(document, origin=replace(document.origin, path=path))
+    document = replace(document, origin=replace(document.origin, path=path, digest=digest_of(data)))
     return _Salvager(document, environ, profiles, path.parent, unset="unavailable").salvage(path, data)
 
 

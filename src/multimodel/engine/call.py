@@ -24,6 +24,7 @@ class Call:
     :ivar stream: whether content is handed out as it comes.
     :ivar cost_at_most: what an attempt on a target can cost at most, in US dollars; None when nobody knows.
     :ivar budget: what it may spend; None is no limit.
+    :ivar policy: the version of the policy that it is made by.
     """
 
     route: str
@@ -37,6 +38,7 @@ class Call:
     errors: list[CallError] = field(default_factory=list)
     cost_at_most: CostAtMost = _unknown
     budget: Budget | None = None
+    policy: str = ""
 
     @property
     def deadline(self) -> float:
@@ -75,6 +77,7 @@ class Call:
             outcome,
             now - self.started,
             self._lost() if self.losses else (),
+            self.policy,
         )
 
     def _lost(self) -> tuple[Loss, ...]:

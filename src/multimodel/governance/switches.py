@@ -88,13 +88,16 @@ class Switches:
         now = self._now()
         return tuple(entry for entry in (*self._fixed, *self._thrown) if entry.until is None or now < entry.until)
 
-    def against(self, target: Target, jurisdiction: str | None) -> OffEntry | None:
-        """Return the entry that forbids ``target``, or None."""
+    def against(self, target: Target, jurisdiction: str | None, own: Sequence[OffEntry] = ()) -> OffEntry | None:
+        """Return the entry that forbids ``target``, or None.
+
+        :param own: entries of the policy that a call began with.
+        """
         self._refresh()
-        if not self._fixed and not self._thrown:
+        if not self._fixed and not self._thrown and not own:
             return None
         now = self._now()
-        for entry in (*self._fixed, *self._thrown):
+        for entry in (*self._fixed, *self._thrown, *(own if own is not self._fixed else ())):
             if entry.covers(target, jurisdiction=jurisdiction, at=now):
                 return entry
         return None
@@ -123,6 +126,25 @@ class Switches:
             for entry in lifted:
                 self._write(kept, "on", entry.model_copy(update={"by": by}))
         return lifted
+
+    def renew(self, fixed: Sequence[OffEntry], file: Path | None, policy: Path | None) -> None:
+        """Take another policy's entries and files. What was switched off stays off.
+
+        :raises ConfigurationError: the new switch file cannot be read, or lacks a switch of the old one.
+        """
+        if file is not None and file != self._file:
+            thrown, stat = self._read(file)
+            there = {(entry.kind, entry.name) for entry in thrown}
+            lost = [
+                entry for entry in self.entries() if entry in self._thrown and (entry.kind, entry.name) not in there
+            ]
+            if lost:
+                raise ConfigurationError(
+                    f"the switch file would be {file}, where {lost[0].kind} `{lost[0].name}` is not off",
+                    hint=f"copy {self._file or 'the switches'} there, or switch it on first",
+                )
+            self._file, self._thrown, self._stat, self._told = file, thrown, stat, None
+        self._fixed, self._policy = tuple(fixed), policy
 
     # --- the file ---
 

@@ -19,7 +19,9 @@ class StreamProvider(Protocol):
     ``stream`` sends one request and yields its content, then exactly one ``Finished``. It raises
     :class:`~multimodel.errors.CallError` and nothing else for what a vendor or a network can do; it never
     retries. Closing the iterator early closes the connection at once. An adapter may also have ``close()``, called
-    by ``Client.close()``, and ``aclose()``, called by ``AsyncClient.aclose()``. An adapter's class that has
+    by ``Client.close()``, and ``aclose()``, called by ``AsyncClient.aclose()``; and ``retire()``, called on any thread
+    when a policy is loaded that has no such account: it is to leave no connection behind once the calls that have it
+    end. One without it is closed after them. An adapter's class that has
     ``with_key(key)`` returns from it the same for another credential, over the same connections, which that one does not
     close: views of a client then need none of their own.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..wire import Codec, Dialect, WireRequest, codec_for
 from ..wire.embeddings import EmbeddingsCodec, embeddings_codec_for
 from .base import Key, ProviderSetup
 from .http_exchange import Exchange
-from .http_limits import async_pool, blocking_pool
+from .http_limits import alet_go, async_pool, blocking_pool, let_go
 
 __all__ = ["HttpProvider"]
 
@@ -106,9 +107,21 @@ class HttpProvider:
         """Close the running event loop's connections."""
         if self._shares:
             return
-        pool = self._current().by_loop.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        pool = self._current().by_loop.pop(loop, None)
         if pool is not None:
             await pool.aclose()
+        await asyncio.gather(*(task for task in _leaving if task.get_loop() is loop))
+
+    def retire(self) -> None:
+        """Keep no connection, on whatever thread or event loop: each is closed when its answer ends, or now."""
+        pools = self._current()
+        pools.retired = True
+        for pool in pools.blocking:
+            let_go(pool)
+        for loop, apool in list(pools.by_loop.items()):
+            with suppress(RuntimeError):  # the loop is closed: its connections can only be dropped
+                loop.call_soon_threadsafe(_retire, loop, apool)
 
     def _exchange(self, attempt: Attempt[AnyRequest]) -> tuple[Exchange, httpcore2.Request]:
         dialect = self._dialects.get(attempt.model)
@@ -152,6 +165,8 @@ class HttpProvider:
         pools = self._current()
         if not pools.blocking:
             pools.blocking.append(blocking_pool(self._base, *self._network()))
+            if pools.retired:
+                let_go(pools.blocking[0])
         return pools.blocking[0]  # threads that came at the same time all take the first, and all are closed
 
     def _async(self) -> httpcore2.AsyncConnectionPool:
@@ -162,6 +177,8 @@ class HttpProvider:
             for ended in [known for known in list(pools.by_loop) if known.is_closed()]:
                 pools.by_loop.pop(ended, None)  # its connections can only be dropped
             pool = pools.by_loop[loop] = async_pool(self._base, *self._network())
+            if pools.retired:
+                _retire(loop, pool)
         return pool
 
     def _network(self) -> tuple[str | None, Path | None]:
@@ -180,13 +197,24 @@ class HttpProvider:
 
 @dataclass(slots=True)
 class _Pools:
-    """The connections of one process: one pool for threads, one for each event loop."""
+    """The connections of one process: one pool for threads, one for each event loop.
+
+    :ivar retired: whether none is kept when its answer has ended.
+    """
 
     pid: int = field(default_factory=os.getpid)
     blocking: list[httpcore2.ConnectionPool] = field(default_factory=list)
     by_loop: dict[asyncio.AbstractEventLoop, httpcore2.AsyncConnectionPool] = field(default_factory=dict)
+    retired: bool = False
 
 
+def _retire(loop: asyncio.AbstractEventLoop, pool: httpcore2.AsyncConnectionPool) -> None:
+    task = loop.create_task(alet_go(pool))
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
+
+
+_leaving: set[asyncio.Task[None]] = set()
 _orphans: list[_Pools] = []
 
 

@@ -24,7 +24,7 @@ from typing_extensions import override
 from ..errors import ConfigurationError, error_for
 from ..types import Limits
 
-__all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
+__all__ = ["WIRE", "Wire", "alet_go", "async_pool", "blocking_pool", "let_go"]
 
 _CONNECTIONS: int | None = None  # how many attempts are under way is for the policy to say
 _IDLE_CONNECTIONS = 100
@@ -393,3 +393,20 @@ def async_pool(
     if proxy is None:
         return httpcore2.AsyncConnectionPool(**settings)
     return httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings)
+
+
+def let_go(pool: httpcore2.ConnectionPool) -> None:
+    """Keep no connection of a pool: those that are idle are closed now, the others when their answers end.
+
+    Nothing public does so: to close the pool breaks off what is under way on it.
+    """
+    pool._max_keepalive_connections = 0  # noqa: SLF001
+    with pool._optional_thread_lock:  # noqa: SLF001
+        idle = pool._assign_requests_to_connections()  # noqa: SLF001
+    pool._close_connections(idle)  # noqa: SLF001
+
+
+async def alet_go(pool: httpcore2.AsyncConnectionPool) -> None:
+    """Do the same on the pool's event loop."""
+    pool._max_keepalive_connections = 0  # noqa: SLF001
+    await pool._close_connections(pool._assign_requests_to_connections())  # noqa: SLF001

@@ -126,6 +126,7 @@ class Report:
     :ivar outcome: ``ok``, ``cancelled``, ``open`` (it has not ended yet), or the kind of the error the caller got.
     :ivar notes: remarks on what happened on the way, for instance that nothing was sent twice.
     :ivar losses: what of the request did not reach a target that was asked.
+    :ivar policy: the version of the policy that it was made by, as in ``client.status().policy_hash``.
     """
 
     route: str
@@ -135,6 +136,7 @@ class Report:
     outcome: str = "ok"
     duration: float = 0.0
     losses: tuple[Loss, ...] = ()
+    policy: str = ""
 
     @property
     def cost(self) -> float | None:
