@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
 
-from .markup import Html, tag
+from .markup import Html, tag, text
 
 __all__ = ["PATTERNS", "bars", "shares", "timeline"]
 
 _HEIGHT = 22
 _LABELLED = 0.04
 """Of the whole width: a mark that is narrower has no room for its number."""
+_FIGURED = 0.16
+"""One that is narrower has none for its share beside the number."""
 _TICKS = 5
 
 _STROKES = (
@@ -54,7 +56,7 @@ def bars(caption: str, rows: Iterable[tuple[str, float | None, object]], *, most
 
 
 def shares(caption: str, rows: Mapping[str, Mapping[str, float] | None]) -> Html:
-    """Return bars that are divided into shares, with one legend for all.
+    """Return bars that are divided into shares, with one legend for all. The exact figures belong into a table.
 
     :param rows: by the name of each bar the amounts by name; None, and nothing, is unknown. Of more names than there
         are patterns, the smallest are shown together.
@@ -64,13 +66,14 @@ def shares(caption: str, rows: Mapping[str, Mapping[str, float] | None]) -> Html
     for label, amounts in rows.items():
         total = sum(amounts.values()) if amounts else 0.0
         if not amounts or total <= 0:
-            lines.append(_line(label, _svg(), None))
+            lines.append(_line(Html(f"{text(label)}: {text(None)}"), _svg(), ""))
             continue
         marks: list[Html] = []
         at = 0.0
         for number, name in enumerate(names):
             share = _amount(amounts, name, names) / total
-            marks += _mark(at, share, number, f"{number + 1}")
+            figure = f" ({share:.0%})" if share >= _FIGURED else ""
+            marks += _mark(at, share, number, f"{number + 1}{figure}")
             at += share
         lines.append(_line(label, _svg(*marks), ""))
     return _figure(caption, tag("ul", *lines, class_="chart shares"), _legend(names))
@@ -109,7 +112,7 @@ def _figure(caption: str, *inside: object) -> Html:
     return tag("figure", tag("figcaption", caption), *inside)
 
 
-def _line(name: str, mark: Html, figure: object) -> Html:
+def _line(name: object, mark: Html, figure: object) -> Html:
     return tag("li", tag("span", name, class_="name"), mark, tag("span", figure, class_="figure"))
 
 

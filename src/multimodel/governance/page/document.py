@@ -34,13 +34,13 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bott
 thead th{font-weight:600;color:var(--soft)}tbody th{font-weight:500;overflow-wrap:anywhere;min-width:9rem}
 th.figure,td.figure{text-align:right}.figure{font-variant-numeric:tabular-nums;white-space:nowrap}
 .chart{list-style:none;padding:0;margin:0 0 .4rem}
-.chart li{display:grid;grid-template-columns:13rem 1fr 7rem;gap:0 .8rem;align-items:center;max-width:none;
+.chart li{display:grid;grid-template-columns:13rem 1fr 9rem;gap:0 .8rem;align-items:center;max-width:none;
  padding:.15rem 0}
 .chart.shares li{grid-template-columns:13rem 1fr}.chart .figure:empty{display:none}
 .chart svg{display:block;overflow:visible}.bar{border:1px solid var(--rule)}.axis text{fill:var(--soft)}
 .mark{fill:var(--mark)}.paper{fill:var(--paper)}.stroke{stroke:var(--mark);stroke-width:1.6;fill:none}
 .edge{stroke:var(--ink);stroke-width:1}svg text{font-size:.8rem;fill:var(--ink)}
-.halo{font-weight:700;stroke:var(--paper);stroke-width:5px;paint-order:stroke;stroke-linejoin:round}
+.halo{font-weight:700;stroke:var(--paper);stroke-width:4px;paint-order:stroke;stroke-linejoin:round}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;padding:0;margin:.3rem 0 0}
 .swatch{vertical-align:middle;margin-right:.4rem}.defs{position:absolute}
 footer{margin-top:2.5rem;padding-top:.8rem;border-top:1px solid var(--rule);font-size:.88rem}
