@@ -29,6 +29,7 @@ from ..providers.base import Provider, ProviderSetup
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
 from ..types import Target
+from .books import open_ledger
 from .cost import budget_settings
 from .needs import split_needs, too_small
 from .shadows import Shadows
@@ -70,7 +71,8 @@ class Core:
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng)
+        self.ledger = open_ledger(self.policy)
+        self.shadows = Shadows(self.switches, self.rng, self.ledger)
         self.refused_schemas: set[str] = set()
         self.spendings = Spendings()
         self.tenants = Tenants(self)
@@ -88,12 +90,13 @@ class Core:
         """Whether it can make no further calls."""
         return self._closed
 
-    def leave(self) -> list[Provider]:
-        """Make no further calls; return the adapters, which are then to be closed."""
+    def leave(self) -> list[object]:
+        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledger."""
         self._closed = True
         self.shadows.close()
         self.tenants.tidy()
-        return [*self.accounts.built(), *self.tenants.made()]
+        ledger = [] if self.ledger is None else [self.ledger]
+        return [*ledger, *self.accounts.built(), *self.tenants.made()]
 
     # --- routes ---
 
@@ -255,7 +258,7 @@ class Core:
         self.health.after_fork()
         self.spendings.after_fork()
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng)
+        self.shadows = Shadows(self.switches, self.rng, self.ledger)
 
 
 _cores: WeakSet[Core] = WeakSet()

@@ -24,6 +24,7 @@ from ..governance.switches import Switches
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
+from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .options import split_options
@@ -122,6 +123,10 @@ class Embedding:
         self._usages.append(finished.usage)
         self._vectors += [vector for _, vector in answer.rows]
         self._size = len(self._vectors[0])
+
+    def over(self) -> None:
+        """Keep what was put on the wire, however the call ended."""
+        keep(self._core.ledger, self._call, "embed", self._targets)
 
     def result(self) -> Embeddings:
         """Return the vectors of all batches."""

@@ -18,6 +18,7 @@ from ..observe import emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
+from .books import keep
 from .core import Core, chosen
 from .cost import CostAtMost
 from .needs import Demand
@@ -122,6 +123,10 @@ class Running:
 
     # --- the end ---
 
+    def over(self) -> None:
+        """Keep what was put on the wire, however the call ended."""
+        keep(self._core.ledger, self.call, "stream" if self.call.stream else "complete", self.port.planned)
+
     @contextmanager
     def read(self) -> Iterator[None]:
         """Know whether the answer is being read, and whether its reader gave it up: an end of the call goes before that."""
@@ -131,6 +136,7 @@ class Running:
         finally:
             self.reading = False
             self.given_up = True
+            self.over()
 
     def check(self, driver: Driver) -> None:
         """Log how the call ended, and raise its error if it has one."""

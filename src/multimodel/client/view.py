@@ -8,7 +8,6 @@ from typing import Any
 from typing_extensions import override
 
 from ..errors import ConfigurationError
-from ..providers.base import Provider
 from .core import Core
 from .targets import Planned
 from .tenants import Credentials, Tenant
@@ -49,7 +48,7 @@ class View(Core):
         return None if self._own is not None else self._client.shadow(name)
 
     @override
-    def leave(self) -> list[Provider]:
+    def leave(self) -> list[object]:
         """Nothing is closed: it is the client's."""
         self._closed = True
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
+from typing import TypeAlias
 
 from .markup import Html, tag, text
 
@@ -27,6 +28,9 @@ _STROKES = (
 )
 PATTERNS = len(_STROKES) + 1
 """How many marks can be told apart: filled, five ways of hatching, dotted, empty."""
+
+_Looks: TypeAlias = "dict[str | None, tuple[int, str]]"
+"""By name the number of a pattern, and the sign that stands on it."""
 
 
 def patterns() -> Html:
@@ -55,13 +59,16 @@ def bars(caption: str, rows: Iterable[tuple[str, float | None, object]], *, most
     return _figure(caption, tag("ul", *lines, class_="chart"))
 
 
-def shares(caption: str, rows: Mapping[str, Mapping[str, float] | None]) -> Html:
+def shares(caption: str, rows: Mapping[str, Mapping[str | None, float] | None]) -> Html:
     """Return bars that are divided into shares, with one legend for all. The exact figures belong into a table.
 
-    :param rows: by the name of each bar the amounts by name; None, and nothing, is unknown. Of more names than there
-        are patterns, the smallest are shown together.
+    :param rows: by the name of each bar the amounts by name, where None is unknown; None, and nothing, is a bar of which
+        nothing is known. Of more names than there are patterns, the smallest are shown together.
     """
     names = _ranked(rows)
+    looks: _Looks = {name: (number, str(number + 1)) for number, name in enumerate(names)}
+    if any(None in amounts for amounts in rows.values() if amounts):
+        looks[None] = PATTERNS - 1, "?"
     lines = []
     for label, amounts in rows.items():
         total = sum(amounts.values()) if amounts else 0.0
@@ -70,13 +77,13 @@ def shares(caption: str, rows: Mapping[str, Mapping[str, float] | None]) -> Html
             continue
         marks: list[Html] = []
         at = 0.0
-        for number, name in enumerate(names):
+        for name, (pattern, sign) in looks.items():
             share = _amount(amounts, name, names) / total
             figure = f" ({share:.0%})" if share >= _FIGURED else ""
-            marks += _mark(at, share, number, f"{number + 1}{figure}")
+            marks += _mark(at, share, pattern, sign + figure)
             at += share
         lines.append(_line(label, _svg(*marks), ""))
-    return _figure(caption, tag("ul", *lines, class_="chart shares"), _legend(names))
+    return _figure(caption, tag("ul", *lines, class_="chart shares"), _legend(looks))
 
 
 def timeline(caption: str, lanes: Mapping[str, Sequence[tuple[float, float, str]]], *, unit: str = "s") -> Html:
@@ -105,7 +112,8 @@ def timeline(caption: str, lanes: Mapping[str, Sequence[tuple[float, float, str]
         ),
         kind="axis",
     )
-    return _figure(caption, tag("ul", *lines, _line("", axis, ""), class_="chart shares"), _legend(kinds))
+    looks: _Looks = {kind: (number, str(number + 1)) for number, kind in enumerate(kinds)}
+    return _figure(caption, tag("ul", *lines, _line("", axis, ""), class_="chart shares"), _legend(looks))
 
 
 def _figure(caption: str, *inside: object) -> Html:
@@ -128,32 +136,33 @@ def _mark(at: float, share: float, number: int, label: str, *, least: float = 0.
         yield tag("text", label, x=_percent(at + share / 2), y=16, text_anchor="middle", class_="halo")
 
 
-def _legend(names: Sequence[str]) -> Html:
+def _legend(looks: _Looks) -> Html:
     entries = []
-    for number, name in enumerate(names):
-        swatch = tag("rect", width="100%", height="100%", fill=f"url(#p{number})", class_="edge")
-        sign = tag("svg", swatch, width=22, height=14, class_="swatch", aria_hidden="true")
-        entries.append(tag("li", sign, tag("b", str(number + 1)), " ", name))
+    for name, (pattern, sign) in looks.items():
+        swatch = tag("rect", width="100%", height="100%", fill=f"url(#p{pattern})", class_="edge")
+        look = tag("svg", swatch, width=22, height=14, class_="swatch", aria_hidden="true")
+        entries.append(tag("li", look, tag("b", sign), " ", name))
     return tag("ol", *entries, class_="legend")
 
 
 _OTHERS = "all others"
 
 
-def _ranked(rows: Mapping[str, Mapping[str, float] | None]) -> list[str]:
-    """All names, those of the largest shares first; at most as many as there are patterns."""
+def _ranked(rows: Mapping[str, Mapping[str | None, float] | None]) -> list[str]:
+    """All known names, those of the largest shares first; at most as many as there are patterns, but the empty one."""
     weight: dict[str, float] = {}
     for amounts in rows.values():
         total = sum(amounts.values()) if amounts else 0.0
         for name, amount in (amounts or {}).items():
-            weight[name] = weight.get(name, 0.0) + (amount / total if total > 0 else 0.0)
+            if name is not None:
+                weight[name] = weight.get(name, 0.0) + (amount / total if total > 0 else 0.0)
     names = sorted(weight, key=lambda name: (-weight[name], name))
-    return names if len(names) <= PATTERNS else [*names[: PATTERNS - 1], _OTHERS]
+    return names if len(names) < PATTERNS else [*names[: PATTERNS - 2], _OTHERS]
 
 
-def _amount(amounts: Mapping[str, float], name: str, names: Sequence[str]) -> float:
+def _amount(amounts: Mapping[str | None, float], name: str | None, names: Sequence[str]) -> float:
     if name == _OTHERS and name not in amounts:
-        return sum(amount for other, amount in amounts.items() if other not in names)
+        return sum(amount for other, amount in amounts.items() if other is not None and other not in names)
     return amounts.get(name, 0.0)
 
 

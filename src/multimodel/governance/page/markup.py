@@ -74,7 +74,7 @@ def table(
         tag("tr", tag("th", first, scope="row"), *(tag("td", one, class_=kind(n)) for n, one in enumerate(rest, 1)))
         for first, *rest in rows
     ]
-    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
+    whole = tag("table", tag("caption", tag("span", caption)), tag("thead", head), tag("tbody", *body))
     return tag("div", whole, class_="wide", role="region", aria_label=caption, tabindex=0)
 
 
