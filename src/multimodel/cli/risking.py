@@ -13,10 +13,10 @@ from .. import __version__
 from ..client import Client
 from ..client.exposure import exposures
 from ..config import MistakeError, parse_duration
+from ..governance.ledger import Traffic, read_ledger
 from ..governance.page import json_bytes
 from ..governance.risk import Risk, assess, risk_page
 from ..governance.risk.members import Fact
-from ..governance.traffic import Traffic, read_ledger
 from .opening import open_to_look
 from .parser import MisuseError
 from .printing import print_table, tell

@@ -41,7 +41,7 @@ def keep(ledger: Ledger | None, call: Call, verb: Verb, planned: Sequence[Planne
 
     :param planned: the targets that it could ask.
     """
-    if ledger is not None and call.attempts:
+    if ledger is not None and call.attempts and call.started >= ledger.began:
         ledger.add(tuple(_lines(call, verb, planned)))
 
 

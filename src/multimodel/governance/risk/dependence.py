@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..traffic import Traffic
+from ..ledger import Traffic
 from .members import THIS_MACHINE, Fact, Member, RoutePlan, Whose
 
 __all__ = ["Exit", "Shared", "Substitute", "Untested", "exits", "shared", "substitutes", "untested"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from ..traffic import Traffic
+from ..ledger import Traffic
 from .dependence import Exit, Shared, Substitute, Untested, exits, shared, substitutes, untested
 from .members import Member, RoutePlan, Whose
 from .shares import Concentration, Measure, shares_of_policy, shares_of_traffic

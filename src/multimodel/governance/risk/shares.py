@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..traffic import Flow
+from ..ledger import Flow
 from .members import THIS_MACHINE, RoutePlan, Whose
 
 __all__ = ["Concentration", "Herfindahl", "Measure", "Share", "shares_of_policy", "shares_of_traffic"]

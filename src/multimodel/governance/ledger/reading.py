@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
-from .ledger import APPLICATION, FORMAT
+from ...errors import ConfigurationError
+from .file import address, check_ledger
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,7 +109,8 @@ def read_ledger(file: Path, since: float | None = None) -> Traffic:
     try:
         connection = _opened(file)
         try:
-            _check(connection, file)
+            if not check_ledger(connection):
+                raise sqlite3.DatabaseError("the file is empty")
             begin = -1e18 if since is None else since
             connection.execute("BEGIN")  # both see the same lines
             first, last, calls, answered = connection.execute(_SPAN, (begin,)).fetchone()
@@ -124,10 +125,8 @@ def read_ledger(file: Path, since: float | None = None) -> Traffic:
 
 def _opened(file: Path) -> sqlite3.Connection:
     import sqlite3
-    from urllib.parse import quote
 
-    address = f"file:{quote(str(file.absolute()))}"
-    connection = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=10, isolation_level=None)
+    connection = sqlite3.connect(f"{address(file)}?mode=ro", uri=True, timeout=10, isolation_level=None)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
@@ -135,14 +134,8 @@ def _opened(file: Path) -> sqlite3.Connection:
         if file.with_name(f"{file.name}-wal").exists():
             raise
         # nobody writes it, and its folder may not be written: SQLite cannot make its `-shm` file there
-        return sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None)
+        return sqlite3.connect(f"{address(file)}?immutable=1", uri=True, isolation_level=None)
     except sqlite3.Error:
         connection.close()
         raise
     return connection
-
-
-def _check(connection: sqlite3.Connection, file: Path) -> None:
-    found = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if found != (APPLICATION, FORMAT):
-        raise ConfigurationError(f"`{file}` is no ledger of this version", hint="name the file that `ledger:` names")
