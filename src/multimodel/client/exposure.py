@@ -37,10 +37,11 @@ def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:
     if "embeddings" in first.known and planned.weights != first.weights:
         return f"its vectors cannot be compared with those of {first.plan.target}"
     why = core.obstacle(planned, frozenset())
+    if why is not None and why[0] == "off":
+        return f"switched off: {why[1]}"
     if why is None or planned.account.lacks_key or planned.account.name in core.policy.origin.unset:
         return None
-    reason, detail = why
-    return "switched off: " + detail if reason == "off" else detail.partition("\n")[0]
+    return why[1].partition("\n")[0]
 
 
 def _weights(core: Core, name: str, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:
