@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from multimodel import Client
+from multimodel.governance.ledger import Line
 from multimodel.testing import FaultyVendor, faults
 
 CALLED = """\
@@ -176,3 +178,24 @@ def test_vectors_of_other_weights_are_no_fallback(launch, folder, monkeypatch):
     found = json.loads(ran.stdout)
     assert [one["next"] for one in found["substitutes"]] == [None]
     assert found["register"][1]["why_not"] == "its vectors cannot be compared with those of dashscope:text-embedding-v4"
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "risk.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_docs_names_every_column_and_its_policy_loads(run, folder):
+    rows = re.findall(r"^\| (`.*?`) \|", PAGE, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(Line._fields)
+    (policy,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (folder / "multimodel.yaml").write_text(policy, encoding="utf-8")
+    assert (
+        run("risk").err
+        == f"note: `{folder / 'calls.db'}` is not there yet: no call was made\nnote: there is no ledger to tell which fallbacks have answered real calls\n"
+    )
+
+
+def test_check_warns_of_a_ledger_without_a_folder(run, policy):
+    policy.write_text("ledger: none/calls.db\n" + policy.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = run("check")
+    assert "multimodel.yaml:1:9: warning: the folder " in ran.out
+    assert "/none` does not exist, so no call is kept\nhint: create it, or name another" in ran.out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import multiprocessing
 import os
 import resource
 import signal
@@ -13,8 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ from multimodel.governance.ledger import Ledger, Line, read_ledger, writer
 from multimodel.governance.ledger.file import BUSY
 from multimodel.testing import FaultyVendor, faults
 
+FAULTS = [faults.status(500), faults.status(429), faults.cut(after=2), faults.garbage(), faults.usage_missing()]
 KEY, PROMPT, ANSWER = "sk-canary-key", "canary prompt", "canary answer"
 
 
@@ -161,6 +166,16 @@ def test_streams_are_kept_whether_they_are_read_left_or_dropped(vendors, file, c
     assert rows(file, "verb, outcome") == [("stream", "ok"), ("stream", "cancelled")]
 
 
+def test_a_stream_that_is_dropped_is_kept(vendors, file):
+    with Client(policy(vendors, file)) as client:
+        stream = client.stream("chat", PROMPT)
+        next(stream)
+        with pytest.warns(ResourceWarning, match="neither read"):
+            del stream
+            gc.collect()
+    assert rows(file, "verb, outcome") == [("stream", "cancelled")]
+
+
 def test_a_call_that_is_cancelled_is_kept(vendors, file):
     vendors[0].fault = faults.silent()
 
@@ -219,6 +234,63 @@ def test_calls_of_a_view_are_kept_too(vendors, file):
         client.using(tenant="acme", credentials={"first": "sk-other"}).complete("chat", PROMPT)
     assert rows(file, "target, jurisdiction") == [("first:qwen-plus", "CN")]
     assert b"acme" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_whatever_goes_wrong_each_attempt_of_each_report_is_one_line(vendors, file, colour):
+    """120 calls of three verbs over vendors that fail in every third request: lines, reports and vendors agree."""
+    chance, reported = Random(6), Counter()
+    for vendor in vendors:
+        vendor.fault = lambda _request: chance.choice(FAULTS) if chance.random() < 1 / 3 else None
+    given = policy(vendors, file, retry={"attempts": 1}, mid_stream="restart", hedge={"after": 0.2, "budget": 1.0})
+
+    def count(report) -> None:
+        reported.update((str(one.target), one.outcome) for one in report.attempts)
+
+    def ask(client: Client, number: int) -> None:
+        if number % 3 == 0:
+            count(client.complete("chat", PROMPT).report)
+        elif number % 3 == 1:
+            count(client.embed("vectors", [PROMPT]).report)
+        else:
+            with client.stream("chat", PROMPT) as stream:
+                for _ in stream:
+                    pass
+            count(stream.report)
+
+    async def aask(client: AsyncClient, number: int) -> None:
+        if number % 3 == 0:
+            count((await client.complete("chat", PROMPT)).report)
+        elif number % 3 == 1:
+            count((await client.embed("vectors", [PROMPT])).report)
+        else:
+            async with client.stream("chat", PROMPT) as stream:
+                async for _ in stream:
+                    pass
+            count(stream.report)
+
+    async def main() -> None:
+        async with AsyncClient(given) as client:
+            for number in range(120):
+                try:
+                    await aask(client, number)
+                except CallError as error:
+                    count(error.report)
+
+    if colour == "async":
+        asyncio.run(main())
+    else:
+        with Client(given) as client:
+            for number in range(120):
+                try:
+                    ask(client, number)
+                except CallError as error:
+                    count(error.report)
+    assert Counter(rows(file, "target, outcome")) == reported
+    assert len(reported) > 6
+    seen = sum(len(vendor.log) for vendor in vendors)
+    unseen = sum(number for (_, outcome), number in reported.items() if outcome == "connection.unsent")
+    assert seen == sum(reported.values()) - unseen
 
 
 def test_without_the_setting_there_is_no_file_and_no_thread(vendors, tmp_path):
@@ -425,6 +497,31 @@ def test_children_of_a_fork_write_their_own_calls_and_none_of_the_parents(file):
     connection.close()
 
 
+def opened(file: Path) -> bool:
+    found = set()
+    for descriptor in range(3, 256):
+        with suppress(OSError):
+            found.add(os.fstat(descriptor).st_ino)
+    return file.stat().st_ino in found
+
+
+@forking
+def test_a_child_inherits_no_connection(file):
+    ledger = Ledger(file)
+    ledger.add([line("1")])
+    flush(ledger)
+    assert opened(file)
+
+    def look() -> None:
+        assert not opened(file)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(in_a_child(look), 0)[1]) == 0
+    ledger.add([line("2")])
+    ledger.close()
+    assert not opened(file)
+    assert rows(file, "call") == [("1",), ("2",)]
+
+
 @forking
 def test_a_call_that_a_child_inherits_is_the_parents(vendors, file):
     vendors[0].answer = " ".join(map(str, range(50)))
@@ -460,6 +557,27 @@ def test_eight_processes_write_one_file_and_each_writes_the_rest_when_it_ends(fi
     ]
     assert [one.wait(60) for one in started] == [0] * 8
     assert rows(file, "count(*), count(DISTINCT call)") == [(4000, 4000)]
+
+
+def keep_in_a_worker(file: Path, call: str) -> None:
+    Ledger(file).add([line(call)])
+
+
+@forking
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_worker_of_multiprocessing_writes_the_rest_when_it_ends(file, method):
+    inherited = Ledger(file)
+    context = multiprocessing.get_context(method)
+    work = [context.Process(target=keep_in_a_worker, args=(file, "its own"))]
+    if method == "fork":
+        work.append(context.Process(target=inherited.add, args=([line("inherited")],)))
+    for one in work:
+        one.start()
+    for one in work:
+        one.join(60)
+    inherited.close()
+    assert [one.exitcode for one in work] == [0] * len(work)
+    assert {call for (call,) in rows(file, "call")} == {"its own"} | ({"inherited"} if method == "fork" else set())
 
 
 # --- reading ---

@@ -53,7 +53,7 @@ def _problems(args: Namespace) -> list[Problem]:
     with client:
         today = datetime.now(UTC).date()
         found = check_policy(client.policy, environ=os.environ, profiles=profiles(os.environ), today=today)
-        return [*_nowhere_to_switch(client), *found, *_missing(client)]
+        return [*_nowhere_to_switch(client), *_nowhere_to_keep(client), *found, *_missing(client)]
 
 
 def _nowhere_to_switch(client: Client) -> Iterator[Problem]:
@@ -61,6 +61,13 @@ def _nowhere_to_switch(client: Client) -> Iterator[Problem]:
     if file is not None and not file.parent.is_dir():
         message = f"the folder `{file.parent}` does not exist, so nothing can be switched off"
         yield client.policy.origin.problem("error", ("switch_file",), message, "create it, or name another")
+
+
+def _nowhere_to_keep(client: Client) -> Iterator[Problem]:
+    file = client.policy.ledger
+    if file is not None and not file.parent.is_dir():
+        message = f"the folder `{file.parent}` does not exist, so no call is kept"
+        yield client.policy.origin.problem("warning", ("ledger",), message, "create it, or name another")
 
 
 def _missing(client: Client) -> Iterator[Problem]:

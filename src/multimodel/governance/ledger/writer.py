@@ -11,16 +11,14 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from weakref import WeakSet
 
+from .ends import watch
 from .file import BUSY, LedgerFile, Line
 
 __all__ = ["Ledger"]
@@ -55,7 +53,7 @@ class Ledger:
         self._policy = policy
         self._on_trouble = on_trouble
         self._begin_anew()
-        _ledgers.add(self)
+        watch(self)
 
     def _begin_anew(self) -> None:
         self.began = time.monotonic()
@@ -198,31 +196,3 @@ class Ledger:
 
 def _nowhere(_lines: Sequence[Line]) -> None:
     return
-
-
-_ledgers: WeakSet[Ledger] = WeakSet()
-_forking = threading.local()  # several threads may fork at one time
-
-
-def _before_fork() -> None:
-    _forking.left = [(ledger, ledger.before_fork()) for ledger in list(_ledgers)]
-
-
-def _after_fork(*, child: bool) -> None:
-    for ledger, left in _forking.left:
-        ledger.after_fork(child=child, left=left)
-    del _forking.left
-
-
-def _close_all() -> None:
-    for ledger in list(_ledgers):
-        ledger.close()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=lambda: _after_fork(child=False),
-        after_in_child=lambda: _after_fork(child=True),
-    )
