@@ -38,7 +38,9 @@ def called(policy: Path) -> Path:
 def test_without_a_ledger_the_policy_alone_is_told_and_said_so(run, policy):
     ran = run("risk")
     assert ran.code == 0
-    assert ran.out.startswith("shares by the policy alone: each route counts the same and goes to its first target\n")
+    assert ran.out.startswith(
+        "shares by the policy alone: each route counts the same and goes to its first target, or by `traffic`\n"
+    )
     assert "operator      calls   alibaba 100.0%  0.0%     10,000" in ran.out
     assert "chat   2        several   several  unknown       dashscope   several" in ran.out
     assert "cheap  1        alibaba   alibaba  CN            dashscope   sg.example.com" in ran.out
@@ -154,6 +156,22 @@ def test_targets_that_share_a_key_share_a_credential(run, policy):
     assert points["chat", "credential"] == "one"
     assert ("apart", "credential") not in points
     assert ("chat", "host") not in points
+
+
+def test_a_shadow_is_registered_and_does_not_count(run, policy):
+    policy.write_text(
+        "routes: {chat: {chain: [dashscope:qwen3.7-plus], shadow: {target: openai:gpt-5-mini}}}", encoding="utf-8"
+    )
+    found = json.loads(run("risk", "--json").out)
+    assert [(one["target"], one["why_not"]) for one in found["register"]] == [
+        ("dashscope:qwen3.7-plus", None),
+        ("openai:gpt-5-mini", "it only listens, as the route's shadow"),
+    ]
+    assert {one["targets"] for one in found["single_points"]} == {1}
+
+
+def test_a_span_that_reaches_back_for_ever_is_all(run, called):
+    assert json.loads(run("risk", "--json", "--since", "999999999999999d").out)["ledger"]["calls"] == 4
 
 
 def test_traffic_divides_the_calls_of_a_route(run, policy):

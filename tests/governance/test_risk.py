@@ -105,17 +105,27 @@ def test_the_herfindahl_index_is_a_range_where_a_part_is_unknown(ledger):
     assert index(found, "operator", "spend") == (5000, 5000)
 
 
-def test_where_the_size_of_a_part_is_unknown_so_is_the_index(ledger):
+def test_what_is_of_unknown_size_is_counted_apart(ledger):
     traffic = read_ledger(ledger)
     first, *rest = traffic.flows
-    found = risk(
-        RoutePlan("chat", (QWEN, OTHER)),
-        traffic=replace(traffic, flows=(replace(first, unpriced=3, uncounted=2), *rest)),
-    )
-    assert index(found, "operator", "spend") is None
-    assert index(found, "operator", "tokens") is None
-    assert index(found, "operator", "calls") is not None
+    flows = (replace(first, unpriced=3, uncounted=2, estimated=0.25), *rest)
+    found = risk(RoutePlan("chat", (QWEN, OTHER)), traffic=replace(traffic, flows=flows))
     assert [one.incomplete for one in found.concentration if one.by == "operator"] == [0, 2, 3]
+    text = "".join(data for _, data in Reader(risk_page(found)).texts)
+    assert "How many tokens 2 attempts took is unknown, and not in these figures." in text
+    assert "What 3 attempts cost is unknown, and not in these figures." in text
+    assert "0.2500 USD of the spend are estimates" in text
+    assert text.count("spend, as far as known") == 6
+
+
+def test_a_vendor_that_the_policy_has_no_more_stays_in_the_register(ledger):
+    found = risk(RoutePlan("chat", (QWEN,)), traffic=read_ledger(ledger))
+    assert [(one.target, one.operator, one.why_not, one.answered) for one in found.register] == [
+        ("dashscope:qwen", "alibaba", None, 60),
+        ("groq:qwen", "groq", "not in the policy any more", 0),
+        ("litellm:x/y", None, "not in the policy any more", 10),
+        ("openai:gpt", "openai", "not in the policy any more", 30),
+    ]
 
 
 def test_weights_on_this_machine_are_nobodys_service():
@@ -276,4 +286,6 @@ def test_the_page_asks_the_questions_and_names_its_sources(ledger, with_ledger):
 
 def test_the_page_of_a_policy_that_asks_nobody_can_be_read():
     read = Reader(risk_page(risk(RoutePlan("chat", (replace(QWEN, why_not="off"),)))))
-    assert "unknown" in read.of("span")
+    text = "".join(read.of("li"))
+    assert "Route chat asks nobody." in text
+    assert "as far as is known" in text

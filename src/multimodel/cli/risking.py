@@ -49,7 +49,7 @@ def risk(args: Namespace) -> int:
 
 def _since(text: str, now: datetime) -> float:
     try:
-        return now.timestamp() - parse_duration(text)
+        return max(0.0, now.timestamp() - parse_duration(text))
     except MistakeError as mistake:
         raise MisuseError(f"`--since`: {mistake.message}", "write a span back from now, as in `30d`") from None
 
@@ -73,8 +73,8 @@ def _print(found: Risk) -> None:
     if found.basis == "ledger" and span is not None:
         print(f"shares of {span.answered:,} answered calls, from {span.first} to {span.last}")
     else:
-        print("shares by the policy alone: each route counts the same and goes to its first target")
-    rows = [(one.by, one.of, _shares(one), _unknown(one), _herfindahl(one)) for one in found.concentration]
+        print("shares by the policy alone: each route counts the same and goes to its first target, or by `traffic`")
+    rows = [(one.by, one.of, _shares(one), _unknown(one), one.herfindahl) for one in found.concentration]
     print_table(("by", "of", "shares", "unknown", "herfindahl"), rows)
     print("\nwhat all targets of a route have in common: a name is a single point of failure")
     print_table(("route", "targets", *get_args(Fact)), _common(found))
@@ -83,6 +83,8 @@ def _print(found: Risk) -> None:
     print("\nwhat the next target of a route lacks")
     rows_next = [(one.route, one.first, one.next or "nobody", one.lacks, one.unknown) for one in found.substitutes]
     print_table(("route", "first", "next", "lacks", "not known"), rows_next)
+    for route in found.stranded:
+        print(f"warning: `{route}` asks nobody")
     for fallback in found.untested or ():
         print(f"warning: `{fallback.target}` of `{fallback.route}` has answered no real call")
     if found.untested is None:
@@ -97,13 +99,6 @@ def _unknown(one: Concentration) -> str:
     if one.total is None:
         return "all"
     return f"{one.unknown:.1%}" + (f" and {one.incomplete:,} attempts" if one.incomplete else "")
-
-
-def _herfindahl(one: Concentration) -> str | None:
-    found = one.herfindahl
-    if found is None:
-        return None
-    return f"{found.most:,}" if found.least == found.most else f"{found.least:,} to {found.most:,}"
 
 
 def _common(found: Risk) -> Iterator[Sequence[object]]:

@@ -23,13 +23,14 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
         chain = core.chain(name)
         why_not = [_why_not(core, planned, chain[0]) for planned in chain]
         weights = _weights(core, name, chain, why_not)
-        yield RoutePlan(
-            name,
-            tuple(
-                _member(core, planned, why, weight, keys)
-                for planned, why, weight in zip(chain, why_not, weights, strict=True)
-            ),
-        )
+        members = [
+            _member(core, planned, why, weight, keys)
+            for planned, why, weight in zip(chain, why_not, weights, strict=True)
+        ]
+        shadow = core.shadow(name)
+        if shadow is not None:
+            members.append(_member(core, shadow, "it only listens, as the route's shadow", 0.0, keys))
+        yield RoutePlan(name, tuple(members))
 
 
 def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:

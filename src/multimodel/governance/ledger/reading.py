@@ -19,7 +19,7 @@ SELECT route, target, operator, author, jurisdiction,
   count(DISTINCT CASE WHEN outcome = 'ok' AND verb != 'shadow' THEN call END),
   count(*),
   sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)),
-  sum(outcome = 'ok' AND input_tokens IS NULL),
+  sum(input_tokens IS NULL AND (outcome = 'ok' OR cost IS NULL OR cost > 0)),
   total(cost), sum(cost IS NULL), total(cost_estimated * coalesce(cost, 0)),
   min(CASE WHEN outcome = 'ok' AND verb != 'shadow' THEN time END),
   max(CASE WHEN outcome = 'ok' AND verb != 'shadow' THEN time END)
@@ -39,7 +39,7 @@ class Flow:
     :ivar calls: those that it answered; copies for a shadow are none.
     :ivar attempts: requests on the wire, whatever became of them.
     :ivar tokens: of input and output, as far as they are known.
-    :ivar uncounted: answers whose tokens are unknown.
+    :ivar uncounted: attempts that may have taken tokens, and nobody knows how many.
     :ivar cost: US dollars, as far as they are known.
     :ivar unpriced: attempts whose cost is unknown.
     :ivar estimated: the part of ``cost`` that is an estimate of what was broken off.

@@ -49,7 +49,7 @@ code,pre{font-family:ui-monospace,monospace;font-size:.85em}pre{white-space:pre-
 @media (max-width:640px){body{padding:1rem}h1{font-size:1.4rem}
  .chart li,.chart.shares li{grid-template-columns:1fr auto;padding:.35rem 0}.chart svg{grid-row:2;grid-column:1/-1}}
 @media print{body{max-width:none;padding:0;font-size:10.5pt}.wide{overflow:visible}h2,h3{break-after:avoid}
- figure,tr,.chart li{break-inside:avoid}a[href]::after{content:" <" attr(href) ">"}
+ figure,tr,.chart li{break-inside:avoid}details{display:none}a[href]::after{content:" <" attr(href) ">"}
  *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 

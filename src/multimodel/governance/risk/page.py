@@ -66,6 +66,8 @@ _POLICY = (
 
 
 def _summary(risk: Risk) -> Iterator[str]:
+    for route in risk.stranded:
+        yield f"Route {route} asks nobody."
     for fact in risk.single_points:
         if fact.targets == 1 and fact.by == "operator":
             yield f"Route {fact.route} has one target only, of {fact.name}."
@@ -84,7 +86,7 @@ def _summary(risk: Risk) -> Iterator[str]:
     for routes, names in stranded.items():
         yield f"Without {' or '.join(names)}, nobody is left for {routes}."
     if not stranded:
-        yield "Whatever known operator, author or jurisdiction goes, every route has a target left."
+        yield "Whatever known operator, author or jurisdiction goes, the routes that ask somebody go on, as far as is known."
 
 
 def _register(risk: Risk) -> Iterator[Html]:
@@ -110,7 +112,7 @@ def _register(risk: Risk) -> Iterator[Html]:
     )
     left_out = [f"{one.target} of route {one.route}: {one.why_not}" for one in risk.register if one.why_not is not None]
     if left_out:
-        yield paragraph("These are not asked, and count nowhere below:")
+        yield paragraph("These do not count as targets below:")
         yield items(left_out)
 
 
@@ -126,36 +128,38 @@ def _concentration(risk: Risk) -> Iterator[Html]:
         yield shares(f"Shares by {by}", {_measure(one): _amounts(one) for one in mine})
         heads = [head for one in mine for head in (one.of, "share")]
         yield table(f"By {by}", (by, *heads), _figures(mine), right=range(1, 1 + len(heads)))
-    for one in told:
-        if one.incomplete and one.by == "operator":
-            what = "What" if one.of == "spend" else "How many tokens"
-            verb = "cost" if one.of == "spend" else "took"
-            yield paragraph(f"{what} {one.incomplete:,} attempts {verb} is unknown: it is not in these figures.")
+    yield items(_gaps(risk))
     yield bars(
         "Herfindahl index, 0 (spread) to 10,000 (all at one)",
-        [(f"{one.by}, {one.of}", *_index(one)) for one in told],
+        [
+            (f"{one.by}, {_measure(one)}", one.herfindahl.most if one.herfindahl else None, one.herfindahl)
+            for one in told
+        ],
         most=10_000,
     )
     yield paragraph(
         "The index is the sum of the squared shares in percent (definition: ",
         _HERFINDAHL,
-        "). Where a part is unknown it "
-        "is a range: from all of that part being different names, to all of it being the largest name's; the bar shows "
-        "the most. Where the size of a part is unknown, so is the index. It is a measure of markets: no threshold for "
-        "dependence is implied.",
+        "). Where a part is unknown it is a range: from all of that part being different names, to all of it being the "
+        "largest name's; the bar shows the most. It is a measure of markets: no threshold for dependence is implied.",
     )
+
+
+def _gaps(risk: Risk) -> Iterator[str]:
+    for one in risk.concentration:
+        if one.incomplete and one.by == "operator":
+            what = "What {:,} attempts cost" if one.of == "spend" else "How many tokens {:,} attempts took"
+            yield f"{what.format(one.incomplete)} is unknown, and not in these figures."
+    if risk.ledger is not None and risk.ledger.estimated:
+        yield (
+            f"{risk.ledger.estimated:,.4f} USD of the spend are estimates: "
+            "the most that attempts without a whole answer can have cost."
+        )
 
 
 def _amounts(one: Concentration) -> dict[str | None, float]:
     amounts: dict[str | None, float] = {share.name: share.share for share in one.shares}
     return amounts | {None: one.unknown} if one.unknown else amounts
-
-
-def _index(one: Concentration) -> tuple[float | None, str | None]:
-    found = one.herfindahl
-    if found is None:
-        return None, None
-    return found.most, f"{found.most:,}" if found.least == found.most else f"{found.least:,} to {found.most:,}"
 
 
 def _figures(columns: Sequence[Concentration]) -> Iterator[Sequence[object]]:

@@ -21,6 +21,7 @@ class Span:
 
     :ivar since: from when on; None is from its beginning.
     :ivar calls: calls that put something on the wire; ``answered`` of them ended with an answer.
+    :ivar estimated: US dollars of the spend that are the most which attempts without a whole answer can have cost.
     """
 
     file: str
@@ -29,11 +30,12 @@ class Span:
     last: str | None
     calls: int
     answered: int
+    estimated: float
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One target of one route. None is unknown.
+    """One target of one route, of the policy or of earlier calls. None is unknown.
 
     :ivar credential: the provider whose key it is asked with; empty where none is needed.
     :ivar why_not: why it does not count; None when it does.
@@ -60,6 +62,7 @@ class Risk:
 
     :ivar multimodel: the version that made it.
     :ivar basis: where the shares come from.
+    :ivar stranded: routes of which no target counts.
     :ivar single_points: what takes a whole route with it.
     :ivar correlated: those of them that fallbacks were meant for, and which they share.
     :ivar untested: fallbacks that never answered; None: there is no ledger to tell.
@@ -71,6 +74,7 @@ class Risk:
     basis: Literal["ledger", "policy"]
     ledger: Span | None
     register: tuple[Registered, ...]
+    stranded: tuple[str, ...]
     concentration: tuple[Concentration, ...]
     shared: tuple[Shared, ...]
     single_points: tuple[Shared, ...]
@@ -96,7 +100,8 @@ def assess(
         policy=policy,
         basis="policy" if traffic is None or not traffic.answered else "ledger",
         ledger=None if traffic is None else _span(traffic),
-        register=tuple(_registered(plan.route, member, traffic) for plan in routes for member in plan.members),
+        register=tuple(_register(routes, traffic)),
+        stranded=tuple(plan.route for plan in routes if not plan.counted),
         concentration=tuple(_concentration(routes, traffic)),
         shared=facts,
         single_points=single,
@@ -115,6 +120,21 @@ def _concentration(routes: Sequence[RoutePlan], traffic: Traffic | None) -> Iter
                 yield shares_of_policy(routes, by, of)
             else:
                 yield shares_of_traffic(traffic.flows, local, by, of)
+
+
+def _register(routes: Sequence[RoutePlan], traffic: Traffic | None) -> Iterator[Registered]:
+    """Yield the targets of the policy, then those that it does not have any more."""
+    known = {(plan.route, member.target) for plan in routes for member in plan.members}
+    for plan in routes:
+        for member in plan.members:
+            yield _registered(plan.route, member, traffic)
+    for flow in traffic.flows if traffic is not None else ():
+        if (flow.route, flow.target) not in known:
+            known.add((flow.route, flow.target))
+            gone = Member(
+                flow.target, flow.operator, flow.author, flow.jurisdiction, why_not="not in the policy any more"
+            )
+            yield _registered(flow.route, gone, traffic)
 
 
 def _registered(route: str, member: Member, traffic: Traffic | None) -> Registered:
@@ -142,6 +162,7 @@ def _span(traffic: Traffic) -> Span:
         last=_moment(traffic.last),
         calls=traffic.calls,
         answered=traffic.answered,
+        estimated=sum(flow.estimated for flow in traffic.flows),
     )
 
 

@@ -30,6 +30,9 @@ class Herfindahl:
     least: int
     most: int
 
+    def __str__(self) -> str:
+        return f"{self.most:,}" if self.least == self.most else f"{self.least:,} to {self.most:,}"
+
 
 @dataclass(frozen=True, slots=True)
 class Concentration:
@@ -39,8 +42,8 @@ class Concentration:
     :ivar total: all of it, as far as it is known; None when nothing is.
     :ivar shares: the largest first.
     :ivar unknown: the part of which nobody knows whose it is.
-    :ivar incomplete: attempts that are not in it, because nobody knows how much they took.
-    :ivar herfindahl: None where nothing is known, or not the size of a part.
+    :ivar incomplete: attempts that are not in it, because nobody knows how much they took: all else is of the others.
+    :ivar herfindahl: None where nothing is known.
     """
 
     by: Whose
@@ -93,8 +96,7 @@ def _concentration(by: Whose, of: Measure, amounts: Sequence[tuple[str | None, f
         return Concentration(by, of, None, incomplete=missing)
     unknown = sums.pop(None, 0.0) / total
     shares = sorted((Share(str(name), size, size / total) for name, size in sums.items()), key=_largest_first)
-    index = None if missing else _herfindahl(shares, unknown)
-    return Concentration(by, of, total, tuple(shares), unknown, missing, index)
+    return Concentration(by, of, total, tuple(shares), unknown, missing, _herfindahl(shares, unknown))
 
 
 def _largest_first(share: Share) -> tuple[float, str]:
