@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from secrets import token_hex
+from os import urandom
 from typing import TYPE_CHECKING
 
 from ..config import Policy
@@ -49,7 +49,7 @@ def _lines(call: Call, verb: Verb, planned: Iterable[Planned]) -> Iterator[Line]
     from ..governance.ledger import Line
 
     began = datetime.now(UTC).timestamp() - (now() - call.started)
-    name = token_hex(8)
+    name = urandom(8).hex()
     seats = {one.plan.target: one.plan.jurisdiction for one in planned}
     for attempt in call.attempts:
         target, usage = attempt.target, attempt.usage

@@ -128,7 +128,9 @@ def _concentration(risk: Risk) -> Iterator[Html]:
         yield shares(f"Shares by {by}", {_measure(one): _amounts(one) for one in mine})
         heads = [head for one in mine for head in (one.of, "share")]
         yield table(f"By {by}", (by, *heads), _figures(mine), right=range(1, 1 + len(heads)))
-    yield items(_gaps(risk))
+    gaps = list(_gaps(risk))
+    if gaps:
+        yield items(gaps)
     yield bars(
         "Herfindahl index, 0 (spread) to 10,000 (all at one)",
         [
