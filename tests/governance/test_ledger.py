@@ -292,10 +292,22 @@ def test_whatever_goes_wrong_each_attempt_of_each_report_is_one_line(vendors, fi
     assert seen == sum(reported.values()) - unseen
 
 
+def writers() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "multimodel-ledger"]
+
+
+def wait_for_no_writer() -> None:
+    until = time.monotonic() + 30
+    while writers() and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    assert writers() == []
+
+
 def test_without_the_setting_there_is_no_file_and_no_thread(vendors, tmp_path):
+    wait_for_no_writer()
     with Client(policy(vendors, None)) as client:
         client.complete("chat", PROMPT)
-        assert not [one for one in threading.enumerate() if one.name == "multimodel-ledger"]
+        assert writers() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -303,10 +315,7 @@ def test_nothing_is_made_before_the_first_call_and_the_thread_ends_with_the_clie
     with Client(policy(vendors, file)) as client:
         assert not file.exists()
         client.complete("chat", PROMPT)
-    until = time.monotonic() + 5
-    while any(one.name == "multimodel-ledger" for one in threading.enumerate()) and time.monotonic() < until:
-        threading.Event().wait(0.01)
-    assert not [one for one in threading.enumerate() if one.name == "multimodel-ledger"]
+    wait_for_no_writer()
     assert rows(file, "outcome") == [("ok",)]
 
 
@@ -428,6 +437,21 @@ def test_a_full_disk_fails_no_call(vendors, file):
     )
     ran = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("2000 ('multimodel.ledger_unwritable', ")
+
+
+def test_closing_waits_for_another_process_to_have_written(file, monkeypatch):
+    monkeypatch.setattr("multimodel.governance.ledger.file.BUSY", 0.05)
+    ledger = Ledger(file)
+    ledger.add([line("1")])
+    ledger.close()
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.5, other.close)
+    release.start()
+    ledger.add([line("2")])
+    ledger.close()
+    release.join()
+    assert rows(file, "call") == [("1",), ("2",)]
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(file):

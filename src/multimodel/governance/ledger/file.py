@@ -15,7 +15,7 @@ from ..files import open_shared
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["BUSY", "LedgerFile", "Line", "Verb", "address", "check_ledger"]
+__all__ = ["BUSY", "LedgerFile", "Line", "Verb", "address", "check_ledger", "is_busy"]
 
 Verb: TypeAlias = Literal["complete", "stream", "embed", "shadow"]
 
@@ -64,6 +64,10 @@ CREATE TABLE attempts (
   input_tokens INTEGER, output_tokens INTEGER, cost REAL, cost_estimated INTEGER NOT NULL, latency REAL NOT NULL
 )
 """
+_CHECK = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+FROM pragma_application_id, pragma_user_version
+"""  # in one query, or another process makes the ledger in between
 _INSERT = f"INSERT INTO attempts VALUES ({', '.join('?' * len(Line._fields))})"  # noqa: S608  # marks for values
 
 
@@ -138,15 +142,20 @@ def check_ledger(connection: sqlite3.Connection) -> bool:
     """
     import sqlite3
 
-    ((application,), (version,), (tables,)) = (
-        connection.execute(query).fetchone()
-        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-    )
+    application, version, tables = connection.execute(_CHECK).fetchone()
     if (application, version) == (_APPLICATION, _FORMAT):
         return True
     if (application, version, tables) != (0, 0, 0):
         raise sqlite3.DatabaseError("the file is no ledger of this version")
     return False
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another process kept a file from being written: it is sooner or later done."""
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from .ends import watch
-from .file import BUSY, LedgerFile, Line
+from .file import BUSY, LedgerFile, Line, is_busy
 
 __all__ = ["Ledger"]
 
@@ -29,6 +29,8 @@ _BATCH = 1_000
 _GATHER = 0.05
 _LINGER = 10.0
 _RETRY = 1.0
+_PATIENCE = 10.0
+"""Seconds that ``close``, at most, waits for other processes to have written."""
 
 
 class Ledger:
@@ -60,6 +62,7 @@ class Ledger:
         self.lost = 0
         self._told = 0
         self._trouble: str | None = None
+        self._is_busy = False
         self._calls: deque[Sequence[Line]] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()  # which a destructor may ring, too
         self._state = threading.RLock()
@@ -84,10 +87,12 @@ class Ledger:
         with self._state:
             self._writer = None
             self._bell.put(None)
-        if not self._disk.acquire(timeout=2 * BUSY):
+        until = time.monotonic() + _PATIENCE
+        if not self._disk.acquire(timeout=_PATIENCE):
             return
         try:
-            self._flush()
+            while not self._flush() and self._is_busy and time.monotonic() < until:
+                time.sleep(_GATHER)
             self._tell_lost()
             self._file.close()
         finally:
@@ -155,6 +160,7 @@ class Ledger:
                 self._file.write([line for lines in batch for line in lines])
             except (OSError, sqlite3.Error) as error:
                 self._calls.extendleft(reversed(batch))
+                self._is_busy = is_busy(error)
                 self._file.close()
                 self._tell(getattr(error, "strerror", None) or str(error))
                 return False
