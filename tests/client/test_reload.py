@@ -17,6 +17,7 @@ from multimodel import (
     ConfigurationError,
 )
 from multimodel.cli import main
+from multimodel.governance.ledger import read_ledger
 from multimodel.testing import FaultyVendor, faults
 
 from .changing import look, look_twice, text, told
@@ -348,3 +349,17 @@ def test_policies_made_in_python_have_versions_that_do_not_tell_keys(colour):
 
     assert version("m", "sk-1") == version("m", "sk-2") != version("n", "sk-1")
     assert len(version("m", "sk-1")) == 12
+
+
+def test_a_ledger_is_kept_from_the_call_on_after_the_policy_asks_for_it(vendors, file):
+    file.write_text(text(vendors, "first:m"))
+    with Client(file) as client:
+        client.complete("chat", "Hi")
+        file.write_text("ledger: calls.db\n" + text(vendors, "first:m"))
+        client.reload()
+        client.complete("chat", "Hi")
+        file.write_text("ledger: others.db\n" + text(vendors, "first:m"))
+        client.reload()
+        client.complete("chat", "Hi")
+        client.complete("chat", "Hi")
+    assert [read_ledger(file.with_name(name)).calls for name in ("calls.db", "others.db")] == [1, 2]

@@ -47,6 +47,7 @@ def build_parser() -> ArgumentParser:
     _add_call_commands(commands)
     _add_switch_commands(commands)
     _add_audit_commands(commands)
+    _add_risk_commands(commands)
     _add_catalogue_commands(commands)
     return parser
 
@@ -143,6 +144,15 @@ def _add_audit_commands(commands: _Commands) -> None:
     audit.add_argument("action", choices=("verify",), help="follow the chain of hashes from the first line to the last")
     audit.add_argument("file", nargs="?", metavar="FILE", help="the log (default: the policy's)")
     audit.add_argument("--head", metavar="HASH", help="a head that was noted earlier, which must be in the log")
+
+
+def _add_risk_commands(commands: _Commands) -> None:
+    risk = commands.add(
+        "risk", "risking.risk", "tell who the routes depend on, and what is left without each", json=True
+    )
+    risk.add_argument("--ledger", metavar="FILE", help="the ledger of real calls (default: the policy's)")
+    risk.add_argument("--since", metavar="SPAN", help="how far back to look, as in `30d` (default: all)")
+    risk.add_argument("--html", metavar="FILE", help="write the report with charts to a file of its own, too")
 
 
 def _add_catalogue_commands(commands: _Commands) -> None:

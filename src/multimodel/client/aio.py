@@ -110,17 +110,20 @@ class AsyncClient:
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
-        while True:
-            driver = AsyncioDriver(running.steps, running.port, self._core.lock, running.over)
-            events = driver.events()
-            try:
-                async for event in events:
-                    running.transcript.add(event)
-            finally:
-                await events.aclose()
-            if not running.goes_on(driver):
-                break
-        running.check(driver)
+        try:
+            while True:
+                driver = AsyncioDriver(running.steps, running.port, self._core.lock)
+                events = driver.events()
+                try:
+                    async for event in events:
+                        running.transcript.add(event)
+                finally:
+                    await events.aclose()
+                if not running.goes_on(driver):
+                    break
+            running.check(driver)
+        finally:
+            running.over()
         return running.completion(driver)
 
     @overload
@@ -157,7 +160,7 @@ class AsyncClient:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
-        return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock, running.over))
+        return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock))
 
     async def embed(
         self,
@@ -204,15 +207,18 @@ class AsyncClient:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        for batch in embedding.batches():
-            driver = AsyncioDriver(batch.steps, batch.port, self._core.lock, batch.over)
-            events = driver.events()
-            try:
-                async for event in events:
-                    batch.add(event)
-            finally:
-                await events.aclose()
-            batch.end(driver)
+        try:
+            for batch in embedding.batches():
+                driver = AsyncioDriver(batch.steps, batch.port, self._core.lock)
+                events = driver.events()
+                try:
+                    async for event in events:
+                        batch.add(event)
+                finally:
+                    await events.aclose()
+                batch.end(driver)
+        finally:
+            embedding.over()
         return embedding.result()
 
     def using(
@@ -343,11 +349,11 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Close the connections of this event loop. The client cannot be used afterwards."""
         async with AsyncExitStack() as everything:  # one that fails keeps no other open
-            for provider in self._core.leave():
-                if hasattr(provider, "aclose"):
-                    everything.push_async_callback(aclose, provider)
+            for one in self._core.leave():
+                if hasattr(one, "aclose"):
+                    everything.push_async_callback(aclose, one)
                 else:
-                    everything.callback(close, provider)
+                    everything.callback(close, one)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import date
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine import Call
@@ -12,24 +11,15 @@ from ..engine.budget import dollars
 from ..observe import emit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .core import Core
 
-__all__ = ["alarm"]
+__all__ = ["tell_alarms"]
 
 
-def alarm(core: Core, call: Call) -> Callable[[], None] | None:
-    """Return what tells the alarms of a call's budget, once the call is over; None where there are none."""
+def tell_alarms(core: Core, call: Call) -> None:
+    """Tell the alarms of a call's budget that it has set off, now that it is over."""
     budget = call.budget
     if budget is None or budget.settings.per_day is None or not budget.settings.alarms:
-        return None
-    return partial(_tell, core, call)
-
-
-def _tell(core: Core, call: Call) -> None:
-    budget = call.budget
-    if budget is None or budget.settings.per_day is None:
         return
     with core.lock:
         day, due = budget.due()

@@ -104,17 +104,20 @@ class Client:
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
         running.begin()
-        while True:
-            driver = BlockingDriver(running.steps, running.port, self._core.lock, running.over)
-            events = driver.events()
-            try:
-                for event in events:
-                    running.transcript.add(event)
-            finally:
-                events.close()
-            if not running.goes_on(driver):
-                break
-        running.check(driver)
+        try:
+            while True:
+                driver = BlockingDriver(running.steps, running.port, self._core.lock)
+                events = driver.events()
+                try:
+                    for event in events:
+                        running.transcript.add(event)
+                finally:
+                    events.close()
+                if not running.goes_on(driver):
+                    break
+            running.check(driver)
+        finally:
+            running.over()
         return running.completion(driver)
 
     @overload
@@ -148,7 +151,7 @@ class Client:
         'A b.'
         """
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
-        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock, running.over))
+        return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
 
     def embed(
         self,
@@ -194,15 +197,18 @@ class Client:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        for batch in embedding.batches():
-            driver = BlockingDriver(batch.steps, batch.port, self._core.lock, batch.over)
-            events = driver.events()
-            try:
-                for event in events:
-                    batch.add(event)
-            finally:
-                events.close()
-            batch.end(driver)
+        try:
+            for batch in embedding.batches():
+                driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
+                events = driver.events()
+                try:
+                    for event in events:
+                        batch.add(event)
+                finally:
+                    events.close()
+                batch.end(driver)
+        finally:
+            embedding.over()
         return embedding.result()
 
     def using(
@@ -332,8 +338,8 @@ class Client:
     def close(self) -> None:
         """Close the connections of this process. The client cannot be used afterwards."""
         with ExitStack() as everything:  # one that fails keeps no other open
-            for provider in self._core.leave():
-                everything.callback(close, provider)
+            for one in self._core.leave():
+                everything.callback(close, one)
 
     def __enter__(self) -> Self:
         return self

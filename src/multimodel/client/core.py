@@ -19,7 +19,7 @@ from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
 from ..governance.switches import Switches
 from ..observe import emit
-from ..providers.base import Provider
+from .books import open_ledger
 from .cost import budget_settings
 from .leftovers import Leftovers
 from .reloading import Reloading
@@ -59,7 +59,8 @@ class Core:
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng)
+        self.ledger = open_ledger(self.policy)
+        self.shadows = Shadows(self.switches, self.rng, self.ledger)
         self.refused_schemas: set[str] = set()
         self.spendings = Spendings()
         self.tenants = Tenants(self)
@@ -87,13 +88,21 @@ class Core:
         """Whether it can make no further calls."""
         return self._closed
 
-    def leave(self) -> list[Provider]:
-        """Make no further calls; return the adapters, which are then to be closed."""
+    def keep_books(self, policy: Policy) -> None:
+        """Keep the ledger that another policy asks for."""
+        before, self.ledger = self.ledger, open_ledger(policy)
+        self.shadows.ledger = self.ledger
+        if before is not None:
+            before.close()
+
+    def leave(self) -> list[object]:
+        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledger."""
         self._closed = True
         self.shadows.close()
         self.leftovers.tidy()
+        ledger = [] if self.ledger is None else [self.ledger]
         with self.lock:
-            return self.reloading.stop()
+            return [*ledger, *self.reloading.stop()]
 
     def obstacle(
         self, planned: Planned, needs: frozenset[str], rule: Residency | None = None
@@ -179,7 +188,7 @@ class Core:
         self.health.after_fork()
         self.spendings.after_fork()
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng)
+        self.shadows = Shadows(self.switches, self.rng, self.ledger)
 
 
 _cores: WeakSet[Core] = WeakSet()

@@ -25,7 +25,8 @@ from ..governance.switches import Switches
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
-from .alarms import alarm
+from .alarms import tell_alarms
+from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .options import split_options
@@ -62,7 +63,6 @@ class Embedding:
         self._call = Call(name, self._limits, now(), stream=False, policy=held.version)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
-        self.over = alarm(core, self._call)
         chain = held.selected(name, choices.only, choices.avoid)
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
@@ -127,6 +127,11 @@ class Embedding:
         self._vectors += [vector for _, vector in answer.rows]
         self._size = len(self._vectors[0])
 
+    def over(self) -> None:
+        """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
+        tell_alarms(self._core, self._call)
+        keep(self._core.ledger, self._call, "embed", self._targets)
+
     def result(self) -> Embeddings:
         """Return the vectors of all batches."""
         if self._last is None or self._last[0].plan is None:
@@ -147,7 +152,6 @@ class Batch:
 
     :ivar port: how the driver reaches the targets.
     :ivar steps: the engine's decisions.
-    :ivar over: what is to be done when nothing of it is under way any more.
     """
 
     def __init__(self, embedding: Embedding, port: _Port, steps: Generator[Step, Event, End]) -> None:
@@ -155,7 +159,6 @@ class Batch:
         self._answer: Answer | None = None
         self.port = port
         self.steps = steps
-        self.over = embedding.over
 
     def add(self, event: StreamEvent) -> None:
         """Take what the driver yields; of two answers the later one holds."""

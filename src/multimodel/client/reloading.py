@@ -130,6 +130,8 @@ class Reloading:
         left = after.accounts.take_over(before.accounts, before.providers & after.providers)
         self._core.switches.renew(policy.off, policy.switches, policy.source)
         self._snapshot = after
+        if policy.ledger != before.policy.ledger:
+            self._core.keep_books(policy)
         for account in left:
             account.retire()
             self._left.add(account)

@@ -18,7 +18,8 @@ from ..observe import emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
-from .alarms import alarm
+from .alarms import tell_alarms
+from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .needs import Demand
@@ -35,7 +36,6 @@ __all__ = ["Running", "log_report"]
 class Running:
     """One call.
 
-    :ivar over: for the driver: what is to be done when nothing of the call is under way any more.
     :raises ConfigurationError: an unknown route or target, or a closed client.
     :raises BadRequestError: the request is not valid.
     :raises TypeError: an option that does not exist.
@@ -95,7 +95,6 @@ class Running:
         self.call.cost_at_most = CostAtMost(request, able, self.transcript, self.port.amended)
         if settings.budget is not None:
             self.call.budget = core.budget(name, settings.budget)
-        self.over = alarm(core, self.call)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else held.shadow(name)
         if (
@@ -131,6 +130,11 @@ class Running:
 
     # --- the end ---
 
+    def over(self) -> None:
+        """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
+        tell_alarms(self._core, self.call)
+        keep(self._core.ledger, self.call, "stream" if self.call.stream else "complete", self.port.planned)
+
     @contextmanager
     def read(self) -> Iterator[None]:
         """Know whether the answer is being read, and whether its reader gave it up: an end of the call goes before that."""
@@ -140,6 +144,7 @@ class Running:
         finally:
             self.reading = False
             self.given_up = True
+            self.over()
 
     def check(self, driver: Driver) -> None:
         """Log how the call ended, and raise its error if it has one."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..config import Route
@@ -21,9 +22,13 @@ from ..engine import Call, Health, run
 from ..governance.switches import Switches
 from ..observe import emit
 from ..types import Request
+from .books import keep
 from .leftovers import close_all
 from .port import Port
 from .targets import Account, Planned, call_settings
+
+if TYPE_CHECKING:
+    from ..governance.ledger import Ledger
 
 __all__ = ["Shadows"]
 
@@ -31,10 +36,14 @@ _AT_ONCE = 8
 
 
 class Shadows:
-    """The copies of one client's calls. What became of each is the log event ``multimodel.shadow``."""
+    """The copies of one client's calls. What became of each is the log event ``multimodel.shadow``.
 
-    def __init__(self, switches: Switches, rng: Random) -> None:
+    :ivar ledger: where they are kept, if anywhere.
+    """
+
+    def __init__(self, switches: Switches, rng: Random, ledger: Ledger | None) -> None:
         self._switches = switches
+        self.ledger = ledger
         self._rng = rng
         self._health = Health(rng)
         self._lock = threading.RLock()
@@ -72,6 +81,7 @@ class Shadows:
             emit(logging.ERROR, "multimodel.shadow", route=call.route, outcome=type(bug).__name__)
         finally:
             self._places.release()
+            keep(self.ledger, call, "shadow", [planned])
 
     def _send(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
         port = Port(call, request, [planned], self._switches, Transcript(), given_up=self._closed.is_set)

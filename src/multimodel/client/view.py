@@ -8,7 +8,6 @@ from typing import Any
 from typing_extensions import override
 
 from ..errors import ConfigurationError
-from ..providers.base import Provider
 from .core import Core
 from .snapshot import Snapshot
 from .tenants import Credentials, Tenant
@@ -43,7 +42,7 @@ class View(Core):
         return held if self._own is None else self._own.of(held)
 
     @override
-    def leave(self) -> list[Provider]:
+    def leave(self) -> list[object]:
         """Nothing is closed: it is the client's."""
         self._closed = True
         return []

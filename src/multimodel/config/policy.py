@@ -93,6 +93,8 @@ class Policy(Settings):
     :ivar off: what is switched off.
     :ivar switch_file: where switches set later are kept; None is beside the policy. In a file it is relative to the
         file itself, not to a link to it.
+    :ivar ledger: the SQLite file that gets a line for each attempt, for ``multimodel risk``; None is no ledger. In a
+        file it is relative to the file itself, as ``switch_file`` is.
     """
 
     version: Literal[1] = 1
@@ -101,6 +103,7 @@ class Policy(Settings):
     aliases: dict[Alias, str] = Field(default_factory=dict)
     off: tuple[OffEntry, ...] = ()
     switch_file: Filename | None = None
+    ledger: Filename | None = None
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     def model_post_init(self, context: Any, /) -> None:
@@ -125,7 +128,7 @@ class Policy(Settings):
     def _nothing_is_off(cls, value: Any) -> Any:
         return () if value is None else value
 
-    @field_validator("switch_file", mode="before")
+    @field_validator("switch_file", "ledger", mode="before")
     @classmethod
     def _relative_to_the_file_itself(cls, value: Any, info: ValidationInfo) -> Any:
         path = info.context["origin"].path if info.context and "origin" in info.context else None

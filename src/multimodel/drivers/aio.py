@@ -25,14 +25,8 @@ class AsyncPort(Priced, Protocol):
 class AsyncioDriver(Driver):
     """Performs one call on the running event loop."""
 
-    def __init__(
-        self,
-        steps: Generator[Step, Event, End],
-        port: AsyncPort,
-        lock: AbstractContextManager[Any],
-        over: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(steps, lock, over)
+    def __init__(self, steps: Generator[Step, Event, End], port: AsyncPort, lock: AbstractContextManager[Any]) -> None:
+        super().__init__(steps, lock)
         self._port = port
         self._step: Step | None = None
 

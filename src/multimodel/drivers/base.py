@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
@@ -30,21 +30,14 @@ class Driver:
 
     :param steps: the engine's generator for this call.
     :param lock: the client's lock, held around each step and never across I/O.
-    :param over: called, without the lock, when nothing of the call is under way any more, however it ended.
     :ivar end: how the call ended, once it has.
     :ivar finished: the terminal event of the answer, if there is one.
     :ivar target: who writes the answer, once its first content came.
     """
 
-    def __init__(
-        self,
-        steps: Generator[Step, Event, End],
-        lock: AbstractContextManager[Any],
-        over: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, steps: Generator[Step, Event, End], lock: AbstractContextManager[Any]) -> None:
         self._steps = steps
         self._lock = lock
-        self._over = over
         self._nothing_yet = True
         self._tool_shown = False
         self.end: End | None = None
@@ -108,8 +101,6 @@ class Driver:
     def _close(self) -> None:
         with self._lock:
             self._steps.close()
-        if self._over is not None:
-            self._over()
 
 
 def news(start: Start) -> Restarted | Switched | None:

@@ -28,14 +28,8 @@ class Port(Priced, Protocol):
 class BlockingDriver(Driver):
     """Performs one call on the caller's thread."""
 
-    def __init__(
-        self,
-        steps: Generator[Step, Event, End],
-        port: Port,
-        lock: AbstractContextManager[Any],
-        over: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(steps, lock, over)
+    def __init__(self, steps: Generator[Step, Event, End], port: Port, lock: AbstractContextManager[Any]) -> None:
+        super().__init__(steps, lock)
         self._port = port
 
     def events(self) -> Generator[StreamEvent, None, None]:

@@ -1,4 +1,4 @@
-"""The files that belong to a policy: its switches, and the log of them."""
+"""The files that belong to a policy: its switches, the log of them, and the ledger."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ __all__ = ["problems"]
 
 
 def problems(core: Core) -> Iterator[Problem]:
-    """Tell whether something can be switched off here, and whether the log of all switches is whole."""
+    """Tell whether something can be switched off here, whether the log of all switches is whole, and calls can be kept."""
     file, tell, path = core.switches.file, core.policy.origin.problem, ("switch_file",)
+    ledger = core.policy.ledger
+    if ledger is not None and not ledger.parent.is_dir():
+        message = f"the folder `{ledger.parent}` does not exist, so no call is kept"
+        yield tell("warning", ("ledger",), message, "create it, or name another", code="ledger-missing")
     if file is None:
         return
     if not file.parent.is_dir():

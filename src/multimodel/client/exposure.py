@@ -1,0 +1,101 @@
+"""The targets of a policy as the risk report wants to know them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..config import Route
+from ..governance.risk import Member, RoutePlan
+from .targets import Account, Planned
+
+if TYPE_CHECKING:
+    from .core import Core
+
+__all__ = ["exposures"]
+
+
+def exposures(core: Core) -> Iterator[RoutePlan]:
+    """Yield each route with what is known of its targets. No key is in it."""
+    keys: dict[str, str] = {}
+    held = core.current()
+    for name, route in held.policy.routes.items():
+        chain = held.chain(name)
+        why_not = [_why_not(core, planned, chain[0]) for planned in chain]
+        weights = _weights(route, chain, why_not)
+        members = [
+            _member(core, planned, why, weight, keys)
+            for planned, why, weight in zip(chain, why_not, weights, strict=True)
+        ]
+        shadow = held.shadow(name)
+        if shadow is not None:
+            members.append(_member(core, shadow, "it only listens, as the route's shadow", 0.0, keys))
+        yield RoutePlan(name, tuple(members))
+
+
+def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:
+    """Say why a target is not asked, here and wherever the keys are."""
+    if "embeddings" in first.known and planned.weights != first.weights:
+        return f"its vectors cannot be compared with those of {first.plan.target}"
+    why = core.obstacle(planned, frozenset())
+    if why is not None and why[0] == "off":
+        return f"switched off: {why[1]}"
+    if why is None or planned.account.lacks_key or planned.account.name in core.policy.origin.unset:
+        return None
+    return why[1].partition("\n")[0]
+
+
+def _weights(route: Route, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:
+    """How the calls of a route divide: by ``traffic``, else all go to the first target that counts."""
+    traffic = route.traffic
+    drawn = [
+        float(traffic.get(str(planned.plan.target), 0)) if why is None else 0.0
+        for planned, why in zip(chain, why_not, strict=True)
+    ]
+    if sum(drawn):
+        return [weight / sum(drawn) for weight in drawn]
+    first = next((place for place, why in enumerate(why_not) if why is None), None)
+    return [float(place == first) for place in range(len(chain))]
+
+
+def _member(core: Core, planned: Planned, why_not: str | None, weight: float, keys: dict[str, str]) -> Member:
+    plan, account = planned.plan, planned.account
+    base = account.setup.base_url or core.policy.provider(account.name).base_url
+    tier = planned.prices[0] if planned.prices else None
+    return Member(
+        target=str(plan.target),
+        operator=plan.target.operator,
+        author=plan.target.author,
+        jurisdiction=plan.jurisdiction,
+        credential=_credential(account, keys),
+        host=urlsplit(base).netloc if base else None,
+        local=account.profile.adapter == "local",
+        why_not=why_not,
+        weight=weight,
+        able=planned.known,
+        lacks=plan.lacks,
+        room=_known(planned.room),
+        longest=_known(planned.max_output),
+        price=None if tier is None else (tier.input, tier.output),
+    )
+
+
+def _credential(account: Account, keys: dict[str, str]) -> str | None:
+    """Name a key by the first provider that has it; empty where none is needed, None where nobody knows which it is.
+
+    :param keys: those that were met, by what tells them apart.
+    """
+    if account.given:
+        return None
+    if account.needs_no_key:
+        return ""
+    key, variables = account.setup.key, account.profile.key
+    if key is not None:
+        return keys.setdefault(key.fingerprint, account.name)
+    return keys.setdefault(f"${variables[0]}", account.name) if variables and account.lacks_key else None
+
+
+def _known(limit: int) -> int | None:
+    return None if limit == sys.maxsize else limit
