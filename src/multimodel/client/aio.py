@@ -100,19 +100,20 @@ class AsyncClient:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
-        running.begin()
-        while True:
-            driver = AsyncioDriver(running.steps, running.port, self._core.lock)
-            events = driver.events()
-            try:
-                async for event in events:
-                    running.transcript.add(event)
-            finally:
-                await events.aclose()
-            if not running.goes_on(driver):
-                break
-        running.check(driver)
-        return running.completion(driver)
+        with running.span:
+            running.begin()
+            while True:
+                driver = AsyncioDriver(running.steps, running.port, self._core.lock)
+                events = driver.events()
+                try:
+                    async for event in events:
+                        running.transcript.add(event)
+                finally:
+                    await events.aclose()
+                if not running.goes_on(driver):
+                    break
+            running.check(driver)
+            return running.completion(driver)
 
     @overload
     def stream(
@@ -195,16 +196,17 @@ class AsyncClient:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        for batch in embedding.batches():
-            driver = AsyncioDriver(batch.steps, batch.port, self._core.lock)
-            events = driver.events()
-            try:
-                async for event in events:
-                    batch.add(event)
-            finally:
-                await events.aclose()
-            batch.end(driver)
-        return embedding.result()
+        with embedding.span:
+            for batch in embedding.batches():
+                driver = AsyncioDriver(batch.steps, batch.port, self._core.lock)
+                events = driver.events()
+                try:
+                    async for event in events:
+                        batch.add(event)
+                finally:
+                    await events.aclose()
+                batch.end(driver)
+            return embedding.result()
 
     def using(
         self,

@@ -94,19 +94,20 @@ class Client:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
-        running.begin()
-        while True:
-            driver = BlockingDriver(running.steps, running.port, self._core.lock)
-            events = driver.events()
-            try:
-                for event in events:
-                    running.transcript.add(event)
-            finally:
-                events.close()
-            if not running.goes_on(driver):
-                break
-        running.check(driver)
-        return running.completion(driver)
+        with running.span:
+            running.begin()
+            while True:
+                driver = BlockingDriver(running.steps, running.port, self._core.lock)
+                events = driver.events()
+                try:
+                    for event in events:
+                        running.transcript.add(event)
+                finally:
+                    events.close()
+                if not running.goes_on(driver):
+                    break
+            running.check(driver)
+            return running.completion(driver)
 
     @overload
     def stream(
@@ -185,16 +186,17 @@ class Client:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        for batch in embedding.batches():
-            driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
-            events = driver.events()
-            try:
-                for event in events:
-                    batch.add(event)
-            finally:
-                events.close()
-            batch.end(driver)
-        return embedding.result()
+        with embedding.span:
+            for batch in embedding.batches():
+                driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
+                events = driver.events()
+                try:
+                    for event in events:
+                        batch.add(event)
+                finally:
+                    events.close()
+                batch.end(driver)
+            return embedding.result()
 
     def using(
         self,

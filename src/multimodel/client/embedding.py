@@ -31,6 +31,7 @@ from .port import Reach
 from .request import validated
 from .running import log_report
 from .targets import Planned, drawn
+from .watch import watched
 
 __all__ = ["Batch", "Embedding"]
 
@@ -63,6 +64,7 @@ class Embedding:
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}))
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
+        self.span = watched("embeddings", self._call, core.policy, self._targets, stream=False)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []
         self._usages: list[Usage | None] = []
@@ -115,6 +117,7 @@ class Embedding:
             raise RuntimeError("the batch has not ended")
         if end.error is not None:
             log_report(end.report, self._metadata)
+            self.span.end(end.report, None)
             raise end.error
         if finished is None or answer is None:
             raise RuntimeError("the batch has not ended with an answer")
@@ -129,6 +132,7 @@ class Embedding:
             raise RuntimeError("the call has not ended with an answer")
         (end, finished), plan = self._last, self._last[0].plan
         log_report(end.report, self._metadata)
+        self.span.end(end.report, finished)
         return Embeddings(
             vectors=tuple(self._vectors),
             usage=_sum(self._usages),

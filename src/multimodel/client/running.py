@@ -14,7 +14,7 @@ from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import emit
+from ..observe import content, emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
@@ -26,6 +26,7 @@ from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
 from .structured import Judge, Partials, expected, shape_for
 from .targets import Planned, drawn
+from .watch import watched
 
 __all__ = ["Running", "log_report"]
 
@@ -76,6 +77,8 @@ class Running:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript(tool_ids(request.messages))
         self._copy: Callable[[], None] | None = None
+        told = partial(_content, request, self.transcript)
+        self.span = watched("chat", self.call, core.policy, able, told, stream=stream or None)
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
@@ -94,7 +97,7 @@ class Running:
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else core.shadow(name)
         if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
-            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata)
+            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata, self.span)
 
     def begin(self) -> None:
         """Offer a copy to the route's shadow, now that the call is made."""
@@ -126,8 +129,12 @@ class Running:
     def read(self) -> Iterator[None]:
         """Know whether the answer is being read, and whether its reader gave it up: an end of the call goes before that."""
         self.reading = True
+        self.span.begin()
         try:
             yield
+        except BaseException as error:
+            self.span.give_up(error)
+            raise
         finally:
             self.reading = False
             self.given_up = True
@@ -138,6 +145,7 @@ class Running:
         if end is None:
             raise RuntimeError("the call has not ended")
         log_report(end.report, self._metadata)
+        self.span.end(end.report, driver.finished)
         if end.error is not None:
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
@@ -190,6 +198,10 @@ def _allowed(limits: CallSettings, requests: Sequence[Request]) -> CallSettings:
     if limits.mid_stream == "continue" and not all(map(can_go_on, requests)):
         limits = replace(limits, mid_stream="error")
     return limits
+
+
+def _content(request: Request, said: Transcript) -> Mapping[str, str]:
+    return content(request, said.text, said.reasoning, said.tool_calls)
 
 
 def _signed(sealed: tuple[ReasoningPart, ...], target: Target) -> tuple[ReasoningPart, ...]:

@@ -99,6 +99,7 @@ class Policy(Settings):
     off: tuple[OffEntry, ...] = ()
     switch_file: Filename | None = None
     _origin: Origin = PrivateAttr(default_factory=Origin)
+    _fingerprint: str | None = PrivateAttr(None)
 
     def model_post_init(self, context: Any, /) -> None:
         """Keep where the policy comes from."""
@@ -137,6 +138,15 @@ class Policy(Settings):
     def source(self) -> FilePath | None:
         """The file it was read from; None for a policy made in Python."""
         return self._origin.path
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from others, in every process the same. Keys are not in it."""
+        if self._fingerprint is None:
+            from hashlib import sha256
+
+            self._fingerprint = sha256(repr(self).encode()).hexdigest()[:12]
+        return self._fingerprint
 
     @property
     def switches(self) -> FilePath | None:

@@ -1,0 +1,58 @@
+"""Whether anybody wants to hear of a call through OpenTelemetry, and what is told of its targets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from ..config import Policy
+from ..engine import Call
+from ..observe import UNWATCHED, CallSpan, Peer, Unwatched, telemetry
+from ..types import Target
+from .targets import Planned
+
+__all__ = ["peers", "watched"]
+
+
+def watched(
+    operation: str,
+    call: Call,
+    policy: Policy,
+    planned: Sequence[Planned],
+    content: Callable[[], Mapping[str, str]] = dict,
+    *,
+    stream: bool | None = None,
+) -> Unwatched:
+    """Return the span of a call that is about to begin.
+
+    :param planned: the targets that may be asked.
+    :param content: tells what was asked and answered, if that is captured.
+    :param stream: whether answers come piece by piece; None is as the route says.
+    """
+    found = telemetry(os.environ)
+    if found is None:
+        return UNWATCHED
+    return CallSpan(found, operation, call, peers(planned, stream=stream), policy.fingerprint, content)
+
+
+def peers(planned: Sequence[Planned], *, stream: bool | None = None) -> Callable[[Target], Peer]:
+    """Return what tells of the targets of a call."""
+
+    def tell(target: Target) -> Peer:
+        one = next(one for one in planned if one.plan.target is target)
+        account, plan = one.account, one.plan
+        url = urlsplit("" if account.given else account.setup.base_url or "")
+        return Peer(
+            provider=account.profile.otel or account.profile.name,
+            stream=plan.stream if stream is None else stream,
+            jurisdiction=plan.jurisdiction,
+            address=url.hostname,
+            port=url.port or _PORTS.get(url.scheme),
+            here=account.profile.adapter == "local",
+        )
+
+    return tell
+
+
+_PORTS = {"https": 443, "http": 80}
