@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import time
@@ -320,6 +321,43 @@ def test_local_weights_are_told_as_part_of_this_process(told):
     assert attempt.kind is SpanKind.INTERNAL
     assert attempt.attributes["gen_ai.provider.name"] == "local"
     assert "server.address" not in attempt.attributes
+
+
+def test_a_breaker_that_opens_and_closes_is_an_event_of_the_call_that_did_it(told, vendors, tmp_path, caplog):
+    fast = {"breaker": {"failures": 1, "open_at_most": 0.05}, "retry": {"attempts": 1}}
+    provider = {"profile": "openai", "base_url": vendors[0].openai_url, "api_key": "sk-first"}
+    policy = {"providers": {"first": provider}, "routes": {"chat": {"chain": ["first:m"], **fast}}}
+    with Client(policy) as client, caplog.at_level(logging.INFO, "multimodel"):
+        vendors[0].fault = faults.status(500)
+        with pytest.raises(AllTargetsFailedError):
+            client.complete("chat", "Is it?")
+        vendors[0].fault = None
+        until(lambda: client.status().routes["chat"][0].state == "half_open")
+        client.complete("chat", "Is it?")
+    opened, closed = (call.events[0] for call in told.named("chat chat"))
+    assert opened.name == closed.name == "multimodel.breaker"
+    assert dict(opened.attributes) == {
+        "target": "first:m",
+        "scope": "target",
+        "from": "closed",
+        "to": "open",
+        "reason": "server_error",
+    }
+    assert (closed.attributes["from"], closed.attributes["to"]) == ("half_open", "closed")
+    logged = [(one.levelname, one.before, one.after) for one in caplog.records if one.message == "multimodel.breaker"]
+    assert logged == [("WARNING", "closed", "open"), ("INFO", "half_open", "closed")]
+
+
+def test_a_switch_is_an_event_of_the_active_span(told, policy):
+    with Client(policy) as client, told.tracer.start_as_current_span("drill"):
+        client.off("alibaba", reason="licence review", by="ann")
+        client.on("alibaba", by="bob")
+    (drill,) = told.named("drill")
+    off, on = drill.events
+    assert off.name == on.name == "multimodel.switch"
+    said = {"action": "off", "subject": "operator alibaba", "by": "ann", "reason": "licence review"}
+    assert dict(off.attributes) == said
+    assert (on.attributes["action"], on.attributes["by"]) == ("on", "bob")
 
 
 # --- what must not happen

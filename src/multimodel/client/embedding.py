@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from ..engine import Call, End, Event, Start, Step, run
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError, InvalidResponseError
 from ..governance.switches import Switches
+from ..observe import UNWATCHED, telemetry
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
@@ -64,7 +66,9 @@ class Embedding:
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}))
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
-        self.span = watched("embeddings", self._call, core.policy, self._targets, stream=False)
+        self.span = UNWATCHED
+        if (heard := telemetry(os.environ)) is not None:
+            self.span = watched(heard, "embeddings", self._call, core.policy, self._targets, stream=False)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []
         self._usages: list[Usage | None] = []
@@ -116,7 +120,7 @@ class Embedding:
         if end is None:
             raise RuntimeError("the batch has not ended")
         if end.error is not None:
-            log_report(end.report, self._metadata)
+            log_report(end.report, self._metadata, self._call.turns)
             self.span.end(end.report, None)
             raise end.error
         if finished is None or answer is None:
@@ -131,7 +135,7 @@ class Embedding:
         if self._last is None or self._last[0].plan is None:
             raise RuntimeError("the call has not ended with an answer")
         (end, finished), plan = self._last, self._last[0].plan
-        log_report(end.report, self._metadata)
+        log_report(end.report, self._metadata, self._call.turns)
         self.span.end(end.report, finished)
         return Embeddings(
             vectors=tuple(self._vectors),

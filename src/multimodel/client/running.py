@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,9 +13,9 @@ from typing import Any
 
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
-from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, run
+from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import content, emit
+from ..observe import UNWATCHED, content, emit, telemetry
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
@@ -77,8 +78,10 @@ class Running:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript(tool_ids(request.messages))
         self._copy: Callable[[], None] | None = None
-        told = partial(_content, request, self.transcript)
-        self.span = watched("chat", self.call, core.policy, able, told, stream=stream or None)
+        self.span = UNWATCHED
+        if (heard := telemetry(os.environ)) is not None:
+            content = partial(_content, request, self.transcript)
+            self.span = watched(heard, "chat", self.call, core.policy, able, content, stream=stream or None)
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
@@ -144,7 +147,7 @@ class Running:
         end = driver.end
         if end is None:
             raise RuntimeError("the call has not ended")
-        log_report(end.report, self._metadata)
+        log_report(end.report, self._metadata, self.call.turns)
         self.span.end(end.report, driver.finished)
         if end.error is not None:
             if isinstance(end.error, StreamInterruptedError):
@@ -209,8 +212,8 @@ def _signed(sealed: tuple[ReasoningPart, ...], target: Target) -> tuple[Reasonin
     return tuple(part.model_copy(update={"origin": str(target)}) for part in sealed)
 
 
-def log_report(report: Report, metadata: Mapping[str, str]) -> None:
-    """One event per attempt that failed, and one per call that did."""
+def log_report(report: Report, metadata: Mapping[str, str], turns: Sequence[tuple[Target, Turn]]) -> None:
+    """One event per attempt that failed, per breaker that turned, and per call that failed."""
     for attempt in report.attempts:
         if attempt.outcome not in ("ok", "cancelled", "lost"):
             level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING
@@ -226,6 +229,18 @@ def log_report(report: Report, metadata: Mapping[str, str]) -> None:
                 seconds=round(attempt.duration, 3),
                 metadata=metadata,
             )
+    for target, turn in turns:
+        emit(
+            logging.WARNING if turn.after == "open" else logging.INFO,
+            "multimodel.breaker",
+            route=report.route,
+            target=str(target),
+            scope=turn.scope,
+            before=turn.before,
+            after=turn.after,
+            cause=turn.cause,
+            seconds=None if turn.opens_for is None else round(turn.opens_for, 3),
+        )
     if report.outcome != "ok":
         emit(
             logging.ERROR,

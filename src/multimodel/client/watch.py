@@ -1,14 +1,13 @@
-"""Whether anybody wants to hear of a call through OpenTelemetry, and what is told of its targets."""
+"""The span of a call that OpenTelemetry is to hear of, and what is told of its targets."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ..config import Policy
 from ..engine import Call
-from ..observe import UNWATCHED, CallSpan, Peer, Unwatched, telemetry
+from ..observe import CallSpan, Peer, Telemetry, Unwatched
 from ..types import Target
 from .targets import Planned
 
@@ -16,6 +15,7 @@ __all__ = ["peers", "watched"]
 
 
 def watched(
+    telemetry: Telemetry,
     operation: str,
     call: Call,
     policy: Policy,
@@ -30,10 +30,7 @@ def watched(
     :param content: tells what was asked and answered, if that is captured.
     :param stream: whether answers come piece by piece; None is as the route says.
     """
-    found = telemetry(os.environ)
-    if found is None:
-        return UNWATCHED
-    return CallSpan(found, operation, call, peers(planned, stream=stream), policy.fingerprint, content)
+    return CallSpan(telemetry, operation, call, peers(planned, stream=stream), policy.fingerprint, content)
 
 
 def peers(planned: Sequence[Planned], *, stream: bool | None = None) -> Callable[[Target], Peer]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..errors import AllTargetsFailedError, CallError, DeadlineExceededError, PolicyDeniedError
 from ..types import AttemptRecord, Loss, Report, Skip, Target
 from .budget import Budget, CostAtMost
+from .health import Turn
 from .settings import CallSettings, TargetPlan
 
 __all__ = ["Call"]
@@ -24,6 +25,7 @@ class Call:
     :ivar stream: whether content is handed out as it comes.
     :ivar cost_at_most: what an attempt on a target can cost at most, in US dollars; None when nobody knows.
     :ivar budget: what it may spend; None is no limit.
+    :ivar turns: the breakers that its attempts opened or closed, and by which target.
     """
 
     route: str
@@ -37,6 +39,7 @@ class Call:
     errors: list[CallError] = field(default_factory=list)
     cost_at_most: CostAtMost = _unknown
     budget: Budget | None = None
+    turns: tuple[tuple[Target, Turn], ...] = ()
 
     @property
     def deadline(self) -> float:

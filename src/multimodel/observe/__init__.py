@@ -5,7 +5,7 @@ from __future__ import annotations
 from .attempts import Peer
 from .content import content
 from .log import emit
-from .span import UNWATCHED, CallSpan, Unwatched
-from .telemetry import telemetry
+from .span import UNWATCHED, CallSpan, Unwatched, mark
+from .telemetry import Telemetry, telemetry
 
-__all__ = ["UNWATCHED", "CallSpan", "Peer", "Unwatched", "content", "emit", "telemetry"]
+__all__ = ["UNWATCHED", "CallSpan", "Peer", "Telemetry", "Unwatched", "content", "emit", "mark", "telemetry"]

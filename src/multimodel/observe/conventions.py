@@ -48,6 +48,11 @@ ATTEMPT_REASON = "multimodel.attempt.reason"
 AUTHOR = "multimodel.author"
 JURISDICTION = "multimodel.jurisdiction"
 
+# --- events of spans
+
+BREAKER = "multimodel.breaker"
+SWITCH = "multimodel.switch"
+
 # --- metrics
 
 OPERATION_DURATION = "gen_ai.client.operation.duration"

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from .telemetry import Telemetry
 if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
 
-__all__ = ["UNWATCHED", "CallSpan", "Unwatched"]
+__all__ = ["UNWATCHED", "CallSpan", "Unwatched", "mark"]
 
 
 class Unwatched:
@@ -137,6 +138,11 @@ class CallSpan(Unwatched):
         answered = next((one for one in reversed(report.attempts) if one.outcome == "ok"), None)
         for record in report.attempts:
             self._attempt(report, record, finished if record is answered else None)
+        for target, turn in self._call.turns:
+            happened = {"target": str(target), "scope": turn.scope, "from": turn.before, "to": turn.after}
+            if turn.cause is not None:
+                happened["reason"] = turn.cause
+            span.add_event(names.BREAKER, happened, self._at(turn.now - self._call.started))
         said: dict[str, Any] = {
             names.ATTEMPTS: len(report.attempts),
             names.SKIPPED: [f"{skip.target}:{skip.reason}" for skip in report.skipped],
@@ -206,6 +212,15 @@ class CallSpan(Unwatched):
             from opentelemetry import context
 
             context.detach(self._token)
+
+
+def mark(event: str, said: Mapping[str, str | None]) -> None:
+    """Put an event on the active span of the application, if there is one."""
+    if "opentelemetry.trace" in sys.modules:
+        with suppress(Exception):
+            from opentelemetry.trace import get_current_span
+
+            get_current_span().add_event(event, {name: value for name, value in said.items() if value})
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import conventions as names
@@ -78,22 +76,26 @@ def telemetry(environ: Mapping[str, str]) -> Telemetry | None:
     """
     if "opentelemetry" not in sys.modules:
         return None
-    with suppress(Exception):  # whatever is wrong with it must not cost an answer
+    try:
+        tracers, meters = _provider("trace", "tracer"), _provider("metrics", "meter")
+        if tracers is None and meters is None:
+            return None
         latest = names.LATEST in environ.get(names.OPT_IN, "")
-        tracer = _made("trace", "tracer", _tracer)
-        instruments = _made("metrics", "meter", partial(_instruments, latest=latest), latest)
-        if tracer is not None or instruments is not None:
-            content = environ.get(names.CAPTURE_CONTENT, "").strip().lower() in _CAPTURED
-            return Telemetry(tracer, instruments, content=content)
-    return None
+        return Telemetry(
+            None if tracers is None else _made(tracers, _tracer),
+            None if meters is None else _made(meters, _latest if latest else _instruments),
+            content=environ.get(names.CAPTURE_CONTENT, "").strip().lower() in _CAPTURED,
+        )
+    except Exception:  # noqa: BLE001  # whatever is wrong with it must not cost an answer
+        return None
 
 
 _CAPTURED = frozenset({"true", "span_only", "span_and_event"})
-_known: dict[tuple[object, ...], tuple[object, Any]] = {}
+_known: dict[Callable[[Any], Any], tuple[object, Any]] = {}
 
 
-def _made(module: str, kind: str, make: Callable[[Any], Any], *more: object) -> Any:
-    """Return what was made of the application's provider.
+def _provider(module: str, kind: str) -> Any:
+    """Return the application's provider.
 
     None while it has not set one: what stands in its place is OpenTelemetry's own, and tells nobody.
     """
@@ -101,11 +103,14 @@ def _made(module: str, kind: str, make: Callable[[Any], Any], *more: object) -> 
     if api is None:
         return None
     provider = getattr(api, f"get_{kind}_provider")()
-    if type(provider).__module__.startswith(api.__name__):
-        return None
-    known = _known.get((module, *more))
+    return None if type(provider).__module__.startswith(api.__name__) else provider
+
+
+def _made(provider: object, make: Callable[[Any], Any]) -> Any:
+    """Return what was made of a provider; an application sets it once."""
+    known = _known.get(make)
     if known is None or known[0] is not provider:
-        known = _known[module, *more] = provider, make(provider)
+        known = _known[make] = provider, make(provider)
     return known[1]
 
 
@@ -115,7 +120,11 @@ def _tracer(provider: TracerProvider) -> Tracer:
     return provider.get_tracer("multimodel", __version__)
 
 
-def _instruments(provider: MeterProvider, *, latest: bool) -> Instruments:
+def _instruments(provider: MeterProvider, *, latest: bool = False) -> Instruments:
     from .. import __version__
 
     return Instruments(provider.get_meter("multimodel", __version__), latest=latest)
+
+
+def _latest(provider: MeterProvider) -> Instruments:
+    return _instruments(provider, latest=True)
