@@ -74,10 +74,15 @@ def seconds_of(record: AttemptRecord, report: Report) -> tuple[float, float]:
     return record.started, report.duration if record.outcome == "cancelled" else record.ended
 
 
-def measure(instruments: Instruments, operation: str, report: Report, peer: Callable[[Target], Peer]) -> None:
-    """Measure a call and each of its attempts."""
+def measure(
+    instruments: Instruments, operation: str, report: Report, peer: Callable[[Target], Peer], *, shadow: bool
+) -> None:
+    """Measure a call and each of its attempts. A shadow's copy is no call of the application's, but it costs tokens."""
     said: dict[str, Any] = {names.OPERATION: operation, names.ROUTE: report.route}
-    instruments.call.record(report.duration, _ended(said, report.outcome))
+    if shadow:
+        said[names.SHADOW] = True
+    else:
+        instruments.call.record(report.duration, _ended(said, report.outcome))
     for record in report.attempts:
         vendor = peer(record.target)
         own = {**said, names.PROVIDER: vendor.provider, names.REQUEST_MODEL: record.target.model}

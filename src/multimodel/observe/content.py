@@ -38,16 +38,14 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _parts(message: Message) -> Iterator[dict[str, Any]]:
-    if isinstance(message.content, str):
-        yield {"type": "text", "content": message.content}
-        return
-    for part in message.content:
+    parts = (TextPart(text=message.content),) if isinstance(message.content, str) else message.content
+    for part in parts:
         if isinstance(part, TextPart | ReasoningPart):
             if part.text:
                 yield {"type": part.type, "content": part.text}
             continue
-        url = getattr(part, "url", None)
-        kind = {"modality": part.type, "mime_type": getattr(part, "media_type", None)}
+        url, media_type = getattr(part, "url", None), getattr(part, "media_type", None)
+        kind = {"modality": part.type} | ({} if media_type is None else {"mime_type": media_type})
         if url is not None and not url.startswith("data:"):
             yield {"type": "uri", "uri": url, **kind}
         else:

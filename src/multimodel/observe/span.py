@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from typing_extensions import override
 
 from ..engine import Call
+from ..errors import CallError
 from ..types import AttemptRecord, Finished, Report, Target
 from . import conventions as names
 from .attempts import QUIET, Peer, attributes_of, measure, seconds_of
@@ -123,7 +124,9 @@ class CallSpan(Unwatched):
         self._over = True
         if self._telemetry.instruments is not None:
             with suppress(Exception):
-                measure(self._telemetry.instruments, self._operation, report, self._peer)
+                measure(
+                    self._telemetry.instruments, self._operation, report, self._peer, shadow=self._origin is not None
+                )
         if self._span is not None:
             with suppress(Exception):
                 self._write(self._span, report, finished)
@@ -136,13 +139,6 @@ class CallSpan(Unwatched):
         if not span.is_recording():
             return
         answered = next((one for one in reversed(report.attempts) if one.outcome == "ok"), None)
-        for record in report.attempts:
-            self._attempt(report, record, finished if record is answered else None)
-        for target, turn in self._call.turns:
-            happened = {"target": str(target), "scope": turn.scope, "from": turn.before, "to": turn.after}
-            if turn.cause is not None:
-                happened["reason"] = turn.cause
-            span.add_event(names.BREAKER, happened, self._at(turn.now - self._call.started))
         said: dict[str, Any] = {
             names.ATTEMPTS: len(report.attempts),
             names.SKIPPED: [f"{skip.target}:{skip.reason}" for skip in report.skipped],
@@ -157,6 +153,13 @@ class CallSpan(Unwatched):
         span.set_attributes(said)
         if report.outcome not in ("ok", *QUIET):
             span.set_status(StatusCode.ERROR)
+        for target, turn in self._call.turns:
+            happened = {"target": str(target), "scope": turn.scope, "from": turn.before, "to": turn.after}
+            if turn.cause is not None:
+                happened["reason"] = turn.cause
+            span.add_event(names.BREAKER, happened, self._at(turn.now - self._call.started))
+        for record in report.attempts:
+            self._attempt(report, record, finished if record is answered else None)
 
     def _attempt(self, report: Report, record: AttemptRecord, finished: Finished | None) -> None:
         from opentelemetry.trace import SpanKind, StatusCode
@@ -184,7 +187,9 @@ class CallSpan(Unwatched):
     def give_up(self, error: BaseException | None) -> None:
         if self._over:
             return
-        outcome = type(error).__name__ if isinstance(error, Exception) else "cancelled"
+        outcome = "cancelled"
+        if isinstance(error, Exception):
+            outcome = error.kind if isinstance(error, CallError) else type(error).__name__
         self.end(self._call.report(outcome, time.monotonic()), None)
 
     @override
