@@ -3,59 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import _internal as metrics_state
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
-from opentelemetry.util._once import Once
 
-
-class Told:
-    """What an application hears that has set OpenTelemetry up."""
-
-    def __init__(self, *more: SpanProcessor, sampler: Sampler = ALWAYS_ON) -> None:
-        self._exporter = InMemorySpanExporter()
-        self._reader = InMemoryMetricReader()
-        tracers = TracerProvider(sampler)
-        for processor in (SimpleSpanProcessor(self._exporter), *more):
-            tracers.add_span_processor(processor)
-        trace.set_tracer_provider(tracers)
-        metrics.set_meter_provider(MeterProvider([self._reader]))
-        self.tracer = trace.get_tracer("application")
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        """All spans, in order of their beginning; a parent before its children."""
-        ended = self._exporter.get_finished_spans()[::-1]
-        return sorted(ended, key=lambda span: span.start_time)
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self.spans if span.name == name]
-
-    def measured(self) -> dict[str, list]:
-        """The data points by the names of metrics."""
-        data = self._reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-    def everything(self) -> str:
-        """All that was told, as text."""
-        data = self._reader.get_metrics_data()
-        return "".join(span.to_json() for span in self.spans) + ("" if data is None else data.to_json())
-
-
-def forget_providers() -> None:
-    """OpenTelemetry lets a process set its providers once; tests begin anew."""
-    trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, Once()
-    metrics_state._METER_PROVIDER, metrics_state._METER_PROVIDER_SET_ONCE = None, Once()
+from .told import Told, forget_providers
 
 
 @pytest.fixture

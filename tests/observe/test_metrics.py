@@ -10,7 +10,7 @@ import pytest
 from multimodel import AllTargetsFailedError, AsyncClient, Client
 from multimodel.testing import FaultyVendor, faults
 
-from .conftest import Told
+from .told import Told
 
 CHAT = {"gen_ai.operation.name": "chat", "multimodel.route": "chat"}
 FIRST = {**CHAT, "gen_ai.provider.name": "alibaba.dashscope", "gen_ai.request.model": "qwen-plus"}

@@ -20,7 +20,7 @@ from multimodel import AllTargetsFailedError, AsyncClient, Client, Completion
 from multimodel.observe import telemetry
 from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
 
-from .conftest import Told, forget_providers
+from .told import Told, forget_providers
 
 POLICY = """
 providers:

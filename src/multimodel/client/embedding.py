@@ -32,7 +32,7 @@ from .options import split_options
 from .port import Reach
 from .request import validated
 from .running import log_report
-from .targets import Planned, drawn
+from .targets import Planned, drawn, without_keys
 from .watch import watched
 
 __all__ = ["Batch", "Embedding"]
@@ -122,6 +122,7 @@ class Embedding:
         if end.error is not None:
             log_report(end.report, self._metadata, self._call.turns)
             self.span.end(end.report, None)
+            without_keys(self._call.errors, self._targets)
             raise end.error
         if finished is None or answer is None:
             raise RuntimeError("the batch has not ended with an answer")

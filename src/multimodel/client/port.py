@@ -33,12 +33,12 @@ __all__ = ["Port", "Reach"]
 class Reach:
     """The targets of one call that may be asked.
 
-    :param planned: those targets.
+    :ivar planned: those targets.
     """
 
     def __init__(self, call: Call, planned: Sequence[Planned], switches: Switches) -> None:
         self._call = call
-        self._planned = planned
+        self.planned = planned
         self._switches = switches
 
     def price(self, plan: TargetPlan, usage: Usage) -> Usage:
@@ -47,7 +47,7 @@ class Reach:
 
     def _find(self, plan: TargetPlan) -> Planned:
         target = plan.target
-        for one in self._planned:
+        for one in self.planned:
             if one.plan.target is target:
                 return one
         raise LookupError(f"{target} is not of this call")

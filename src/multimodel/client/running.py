@@ -26,7 +26,7 @@ from .options import split_options
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
 from .structured import Judge, Partials, expected, shape_for
-from .targets import Planned, drawn
+from .targets import Planned, drawn, without_keys
 from .watch import watched
 
 __all__ = ["Running", "log_report"]
@@ -149,6 +149,7 @@ class Running:
             raise RuntimeError("the call has not ended")
         log_report(end.report, self._metadata, self.call.turns)
         self.span.end(end.report, driver.finished)
+        without_keys(self.call.errors, self.port.planned)
         if end.error is not None:
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text

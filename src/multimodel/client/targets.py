@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..config.prompt import Prompt
 from ..config.provider import Place, key_of, place_of, profile_of
 from ..config.routes import Hedge, Need
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
-from ..errors import ConfigurationError
+from ..errors import CallError, ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.pricing import list_prices
 from ..providers.profile import ModelFacts, Price, Profile
@@ -31,6 +31,7 @@ __all__ = [
     "drawn",
     "plan_route",
     "plan_shadow",
+    "without_keys",
 ]
 
 _THINKING_FIRST_CONTENT = 60.0
@@ -198,6 +199,15 @@ def _region(name: str | None, profile: Profile) -> str | None:
 
 def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup) -> Provider:
     return adapter(setup.profile.adapter)(setup)
+
+
+def without_keys(errors: Iterable[CallError], planned: Iterable[Planned]) -> None:
+    """Take the keys of these targets out of what vendors said: some repeat the key that they refuse."""
+    for error in errors:
+        for one in planned if error.detail else ():
+            key = one.account.setup.key
+            if key is not None and error.detail is not None:
+                error.detail = error.detail.replace(key.reveal(), "***")
 
 
 def call_settings(route: Route, *, stream: bool) -> CallSettings:
