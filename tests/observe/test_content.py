@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from multimodel import Client, Message, StreamInterruptedError, TextPart
+from multimodel import AllTargetsFailedError, Client, Message, StreamInterruptedError, TextPart
 from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
 from multimodel.types import ImagePart, ToolCall
 
@@ -20,7 +20,7 @@ def search(query: str) -> str:
     return query
 
 
-@pytest.mark.parametrize("value", [None, "", "false", "NO_CONTENT", "EVENT_ONLY", "perhaps"])
+@pytest.mark.parametrize("value", [None, "", "false", "NO_CONTENT", "perhaps"])
 def test_nothing_is_told_of_it_without_a_word(told, monkeypatch, value):
     if value is not None:
         monkeypatch.setenv(CAPTURE, value)
@@ -48,6 +48,20 @@ def test_it_stands_on_the_span_of_the_call_where_it_is_captured(told, monkeypatc
     (tool,) = json.loads(call.attributes["gen_ai.tool.definitions"])
     assert (tool["type"], tool["name"], tool["description"]) == ("function", "search", "Find pages.")
     assert CONTENT.isdisjoint(attempt.attributes)
+
+
+@pytest.mark.parametrize(("value", "in_spans"), [("EVENT_ONLY", False), ("span_and_event", True)])
+def test_it_is_an_event_of_its_own_where_that_is_asked_for(told, monkeypatch, value, in_spans):
+    monkeypatch.setenv(CAPTURE, value)
+    with Client(POLICY, providers={"fake": FakeProvider(["The answer."])}) as client:
+        client.complete("chat", "The question.")
+    call, _attempt = told.spans
+    (event,) = told.events
+    assert event.log_record.event_name == "gen_ai.client.inference.operation.details"
+    assert event.log_record.span_id == call.context.span_id
+    (asked,) = event.log_record.attributes["gen_ai.input.messages"]
+    assert asked["parts"][0]["content"] == "The question."
+    assert ("gen_ai.input.messages" in call.attributes) == in_spans
 
 
 def test_tools_results_and_media_have_the_form_of_the_conventions(told, monkeypatch):
@@ -91,6 +105,18 @@ def test_tools_results_and_media_have_the_form_of_the_conventions(told, monkeypa
     ]
     (answer,) = json.loads(span.attributes["gen_ai.output.messages"])
     assert [part["arguments"] for part in answer["parts"]] == [{"query": "x"}, '{"que']
+
+
+def test_a_key_is_not_part_of_the_content(told, monkeypatch):
+    monkeypatch.setenv(CAPTURE, "span_and_event")
+    key, echo = "sk-canary-4711", "The key sk-canary-4711 is wrong."
+    with FaultyVendor(fault=faults.status(401, message=echo)) as vendor:
+        provider = {"profile": "openai", "base_url": vendor.openai_url, "api_key": key}
+        policy = {"providers": {"first": provider}, "routes": {"chat": {"chain": ["first:m"]}}}
+        with Client(policy) as client, pytest.raises(AllTargetsFailedError):
+            client.complete("chat", "The question.")
+    assert "The question." in told.everything()
+    assert key not in told.everything()
 
 
 def test_of_a_stream_that_broke_there_is_what_came(told, monkeypatch):

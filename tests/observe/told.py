@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from opentelemetry import metrics, trace
+from opentelemetry import _logs, metrics, trace
+from opentelemetry._logs import _internal as logs_state
 from opentelemetry.metrics import _internal as metrics_state
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -24,6 +27,10 @@ class Told:
             tracers.add_span_processor(processor)
         trace.set_tracer_provider(tracers)
         metrics.set_meter_provider(MeterProvider([self._reader]))
+        self._logs = InMemoryLogRecordExporter()
+        loggers = LoggerProvider()
+        loggers.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+        _logs.set_logger_provider(loggers)
         self.tracer = trace.get_tracer("application")
 
     @property
@@ -34,6 +41,10 @@ class Told:
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.spans if span.name == name]
+
+    @property
+    def events(self) -> list[ReadableLogRecord]:
+        return list(self._logs.get_finished_logs())
 
     def measured(self) -> dict[str, list]:
         """The data points by the names of metrics."""
@@ -51,7 +62,8 @@ class Told:
 
     def everything(self) -> str:
         """All that was told, as text."""
-        return "".join(span.to_json() for span in self.spans) + self.metrics_as_json()
+        events = "".join(event.to_json() for event in self.events)
+        return "".join(span.to_json() for span in self.spans) + events + self.metrics_as_json()
 
     def take(self) -> list[ReadableSpan]:
         """The spans since the last time."""
@@ -63,4 +75,5 @@ class Told:
 def forget_providers() -> None:
     """OpenTelemetry lets a process set its providers once; tests begin anew."""
     trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, Once()
+    logs_state._LOGGER_PROVIDER, logs_state._LOGGER_PROVIDER_SET_ONCE = None, Once()
     metrics_state._METER_PROVIDER, metrics_state._METER_PROVIDER_SET_ONCE = None, Once()

@@ -204,7 +204,7 @@ def _allowed(limits: CallSettings, requests: Sequence[Request]) -> CallSettings:
     return limits
 
 
-def _content(request: Request, said: Transcript) -> Mapping[str, str]:
+def _content(request: Request, said: Transcript) -> Mapping[str, Any]:
     return content(request, said.text, said.reasoning, said.tool_calls)
 
 

@@ -36,6 +36,7 @@ __all__ = [
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
+_NO_WORD = 8  # characters; what is shorter is `none`, `EMPTY` and the like
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 
 
@@ -206,7 +207,7 @@ def without_keys(errors: Iterable[CallError], planned: Iterable[Planned]) -> Non
     for error in errors:
         for one in planned if error.detail else ():
             key = one.account.setup.key
-            if key is not None and error.detail is not None:
+            if key is not None and error.detail is not None and len(key.reveal()) >= _NO_WORD:
                 error.detail = error.detail.replace(key.reveal(), "***")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import Policy
@@ -20,7 +21,7 @@ def watched(
     call: Call,
     policy: Policy,
     planned: Sequence[Planned],
-    content: Callable[[], Mapping[str, str]] = dict,
+    content: Callable[[], Mapping[str, Any]] = dict,
     *,
     stream: bool | None = None,
 ) -> Unwatched:

@@ -11,7 +11,7 @@ from . import conventions as names
 __all__ = ["content"]
 
 
-def content(request: Request, text: str, reasoning: str, calls: Sequence[ToolCall]) -> dict[str, str]:
+def content(request: Request, text: str, reasoning: str, calls: Sequence[ToolCall]) -> dict[str, Any]:
     """Return the attributes that hold a conversation. Bytes are left out: only what they are is told."""
     thought = (ReasoningPart(text=reasoning),) if reasoning else ()
     answer = Message(role="assistant", content=(*thought, TextPart(text=text)), tool_calls=tuple(calls))
@@ -20,13 +20,7 @@ def content(request: Request, text: str, reasoning: str, calls: Sequence[ToolCal
         names.OUTPUT_MESSAGES: [_message(answer)] if text or reasoning or calls else [],
         names.TOOL_DEFINITIONS: [_tool(tool) for tool in request.tools],
     }
-    return {name: _json(value) for name, value in said.items() if value}
-
-
-def _json(value: object) -> str:
-    from pydantic_core import to_json
-
-    return to_json(value).decode()
+    return {name: value for name, value in said.items() if value}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -48,8 +48,9 @@ ATTEMPT_REASON = "multimodel.attempt.reason"
 AUTHOR = "multimodel.author"
 JURISDICTION = "multimodel.jurisdiction"
 
-# --- events of spans
+# --- events
 
+DETAILS = "gen_ai.client.inference.operation.details"
 BREAKER = "multimodel.breaker"
 SWITCH = "multimodel.switch"
 

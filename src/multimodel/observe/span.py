@@ -25,6 +25,7 @@ from .attempts import QUIET, Peer, attributes_of, measure, seconds_of
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import Logger
     from opentelemetry.trace import Link, Span, Tracer
 
 __all__ = ["UNWATCHED", "CallSpan", "Unwatched", "mark"]
@@ -78,7 +79,7 @@ class CallSpan(Unwatched):
         call: Call,
         peer: Callable[[Target], Peer],
         policy: str,
-        content: Callable[[], Mapping[str, str]] = dict,
+        content: Callable[[], Mapping[str, Any]] = dict,
         origin: Sequence[Link] | None = None,
     ) -> None:
         from opentelemetry import context
@@ -132,6 +133,9 @@ class CallSpan(Unwatched):
                 self._write(self._span, report, finished)
             with suppress(Exception):
                 self._span.end(self._at(report.duration))
+        if self._telemetry.logger is not None:
+            with suppress(Exception):
+                self._log(self._telemetry.logger, finished)
 
     def _write(self, span: Span, report: Report, finished: Finished | None) -> None:
         from opentelemetry.trace import StatusCode
@@ -143,7 +147,7 @@ class CallSpan(Unwatched):
             names.ATTEMPTS: len(report.attempts),
             names.SKIPPED: [f"{skip.target}:{skip.reason}" for skip in report.skipped],
             names.POLICY: self._policy,
-            **(self._content() if self._telemetry.content else {}),
+            **(self._texts() if self._telemetry.content else {}),
         }
         if answered is not None and report.outcome == "ok":
             said[names.TARGET] = str(answered.target)
@@ -160,6 +164,19 @@ class CallSpan(Unwatched):
             span.add_event(names.BREAKER, happened, self._at(turn.now - self._call.started))
         for record in report.attempts:
             self._attempt(report, record, finished if record is answered else None)
+
+    def _texts(self) -> dict[str, str]:
+        from pydantic_core import to_json
+
+        return {name: to_json(value).decode() for name, value in self._content().items()}
+
+    def _log(self, logger: Logger, finished: Finished | None) -> None:
+        content = self._content()
+        if content:
+            said = {names.OPERATION: self._operation, names.REQUEST_MODEL: self._call.route, **content}
+            if finished is not None:
+                said[names.FINISH_REASONS] = [finished.reason]
+            logger.emit(event_name=names.DETAILS, attributes=said, context=self._context)
 
     def _attempt(self, report: Report, record: AttemptRecord, finished: Finished | None) -> None:
         from opentelemetry.trace import SpanKind, StatusCode

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import conventions as names
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import Logger, LoggerProvider
     from opentelemetry.metrics import Meter, MeterProvider
     from opentelemetry.trace import Tracer, TracerProvider
 
@@ -61,11 +62,15 @@ class Telemetry:
     :ivar tracer: None: nobody wants spans.
     :ivar instruments: None: nobody wants measurements.
     :ivar content: whether spans hold what was asked and answered.
+    :ivar logger: takes what was asked and answered as an event; None: nobody wants that.
     """
 
-    def __init__(self, tracer: Tracer | None, instruments: Instruments | None, *, content: bool) -> None:
+    def __init__(
+        self, tracer: Tracer | None, instruments: Instruments | None, logger: Logger | None, *, content: bool
+    ) -> None:
         self.tracer = tracer
         self.instruments = instruments
+        self.logger = logger
         self.content = content
 
 
@@ -81,16 +86,20 @@ def telemetry(environ: Mapping[str, str]) -> Telemetry | None:
         if tracers is None and meters is None:
             return None
         latest = names.LATEST in environ.get(names.OPT_IN, "")
+        capture = environ.get(names.CAPTURE_CONTENT, "").strip().lower()
+        loggers = _provider("_logs", "logger") if capture in _IN_EVENTS else None
         return Telemetry(
             None if tracers is None else _made(tracers, _tracer),
             None if meters is None else _made(meters, _latest if latest else _instruments),
-            content=environ.get(names.CAPTURE_CONTENT, "").strip().lower() in _CAPTURED,
+            None if loggers is None else _made(loggers, _logger),
+            content=capture in _IN_SPANS,
         )
     except Exception:  # noqa: BLE001  # whatever is wrong with it must not cost an answer
         return None
 
 
-_CAPTURED = frozenset({"true", "span_only", "span_and_event"})
+_IN_SPANS = frozenset({"true", "span_only", "span_and_event"})
+_IN_EVENTS = frozenset({"event_only", "span_and_event"})
 _known: dict[Callable[[Any], Any], tuple[object, Any]] = {}
 
 
@@ -118,6 +127,12 @@ def _tracer(provider: TracerProvider) -> Tracer:
     from .. import __version__
 
     return provider.get_tracer("multimodel", __version__)
+
+
+def _logger(provider: LoggerProvider) -> Logger:
+    from .. import __version__
+
+    return provider.get_logger("multimodel", __version__)
 
 
 def _instruments(provider: MeterProvider, *, latest: bool = False) -> Instruments:
