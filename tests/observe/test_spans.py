@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from multimodel import AllTargetsFailedError, AsyncClient, Client, Completion
@@ -285,6 +286,27 @@ def test_both_attempts_of_a_hedge_are_children_of_the_call(told, vendors, policy
     assert call.attributes["multimodel.target"] == "house:our-model"
 
 
+def test_an_attempt_says_what_it_was_asked_with(told):
+    policy = {"routes": {"chat": {"chain": ["fake:any"], "params": {"temperature": 0.5, "max_tokens": 100}}}}
+    with Client(policy, providers={"fake": FakeProvider(['{"a": 1}'])}) as client:
+        client.complete("chat", "Is it?", max_tokens=7, stop=["secret"], response_format={"type": "json_object"})
+    _call, attempt = told.spans
+    assert attempt.attributes["gen_ai.request.max_tokens"] == 7
+    assert attempt.attributes["gen_ai.request.temperature"] == 0.5
+    assert attempt.attributes["gen_ai.output.type"] == "json"
+    assert "secret" not in told.everything()
+
+
+def test_an_answer_that_does_not_fit_is_an_attempt_that_failed(told):
+    fake = FakeProvider(["no number", "42"])
+    with Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": fake}) as client:
+        assert client.complete("chat", "How many?", response_model=int).parsed == 42
+    call, misfit, fits = told.spans
+    assert (misfit.attributes["error.type"], misfit.status.status_code) == ("output_invalid", StatusCode.ERROR)
+    assert (fits.attributes["multimodel.attempt.reason"], fits.status.status_code) == ("reask", StatusCode.UNSET)
+    assert call.attributes["multimodel.attempts"] == 2
+
+
 def test_embeddings_are_told_as_such(told, policy):
     with Client(policy) as client:
         client.embed("vectors", ["a cat", "a dog"] * 8)
@@ -363,6 +385,18 @@ def test_a_switch_is_an_event_of_the_active_span(told, policy):
 # --- what must not happen
 
 
+def test_a_client_may_be_older_than_the_provider():
+    forget_providers()
+    with Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider(["Yes."])}) as client:
+        client.complete("chat", "Is it?")
+        told = Told()
+        try:
+            client.complete("chat", "Is it?")
+        finally:
+            forget_providers()
+    assert [span.name for span in told.spans] == ["chat chat", "chat any"]
+
+
 def test_without_a_provider_nothing_is_made_and_nothing_is_loaded():
     code = (
         "import sys\n"
@@ -389,10 +423,31 @@ class Broken(SpanProcessor):
         raise RuntimeError("on_end")
 
 
+class BrokenSampler(Sampler):
+    def should_sample(self, *_args, **_facts):
+        raise RuntimeError("should_sample")
+
+    def get_description(self):
+        return "broken"
+
+
+class BrokenExporter(SpanExporter):
+    def export(self, spans):
+        raise RuntimeError("export")
+
+
+BROKEN = {
+    "processor": {"more": [Broken()]},
+    "exporter": {"more": [SimpleSpanProcessor(BrokenExporter())]},
+    "sampler": {"sampler": BrokenSampler()},
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_processor_that_fails_costs_no_answer(policy, way):
+def test_what_fails_of_it_costs_no_answer(policy, way, what):
     forget_providers()
-    Told(Broken())
+    Told(*BROKEN[what].get("more", ()), sampler=BROKEN[what].get("sampler", ALWAYS_ON))
     try:
         assert ask(policy, way).text == "Yes."
     finally:

@@ -68,7 +68,7 @@ class Embedding:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
         self.span = UNWATCHED
         if (heard := telemetry(os.environ)) is not None:
-            self.span = watched(heard, "embeddings", self._call, core.policy, self._targets, stream=False)
+            self.span = watched(heard, self._call, self._request, self._targets, core.policy)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []
         self._usages: list[Usage | None] = []

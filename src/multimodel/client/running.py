@@ -81,7 +81,7 @@ class Running:
         self.span = UNWATCHED
         if (heard := telemetry(os.environ)) is not None:
             content = partial(_content, request, self.transcript)
-            self.span = watched(heard, "chat", self.call, core.policy, able, content, stream=stream or None)
+            self.span = watched(heard, self.call, request, able, core.policy, content)
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)

@@ -61,7 +61,7 @@ class Shadows:
             settings = replace(call_settings(route, stream=False), hedge=None)
             self._reached[target] = planned
             call = Call(name, settings, now(), stream=False)
-            work = (call, request, planned, metadata, span.shadow(call, peers([planned])))
+            work = (call, request, planned, metadata, span.shadow(call, peers(call, request, [planned])))
             try:
                 threading.Thread(target=self._work, args=work, name="multimodel-shadow", daemon=True).start()
             except RuntimeError:  # the process may have no more threads

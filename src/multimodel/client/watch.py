@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from ..config import Policy
 from ..engine import Call
-from ..observe import CallSpan, Peer, Telemetry, Unwatched
-from ..types import Target
+from ..observe import CallSpan, Peer, Telemetry, Unwatched, conventions
+from ..types import AnyRequest, Request, Target
+from .request import with_defaults
 from .targets import Planned
 
 __all__ = ["peers", "watched"]
@@ -17,24 +18,22 @@ __all__ = ["peers", "watched"]
 
 def watched(
     telemetry: Telemetry,
-    operation: str,
     call: Call,
-    policy: Policy,
+    request: AnyRequest,
     planned: Sequence[Planned],
+    policy: Policy,
     content: Callable[[], Mapping[str, Any]] = dict,
-    *,
-    stream: bool | None = None,
 ) -> Unwatched:
     """Return the span of a call that is about to begin.
 
     :param planned: the targets that may be asked.
     :param content: tells what was asked and answered, if that is captured.
-    :param stream: whether answers come piece by piece; None is as the route says.
     """
-    return CallSpan(telemetry, operation, call, peers(planned, stream=stream), policy.fingerprint, content)
+    operation = "chat" if isinstance(request, Request) else "embeddings"
+    return CallSpan(telemetry, operation, call, peers(call, request, planned), policy.fingerprint, content)
 
 
-def peers(planned: Sequence[Planned], *, stream: bool | None = None) -> Callable[[Target], Peer]:
+def peers(call: Call, request: AnyRequest, planned: Sequence[Planned]) -> Callable[[Target], Peer]:
     """Return what tells of the targets of a call."""
 
     def tell(target: Target) -> Peer:
@@ -43,7 +42,8 @@ def peers(planned: Sequence[Planned], *, stream: bool | None = None) -> Callable
         url = urlsplit("" if account.given else account.setup.base_url or "")
         return Peer(
             provider=account.profile.otel or account.profile.name,
-            stream=plan.stream if stream is None else stream,
+            stream=isinstance(request, Request) and (call.stream or plan.stream),
+            asked=_asked(with_defaults(request, one.params) if isinstance(request, Request) else request),
             jurisdiction=plan.jurisdiction,
             address=url.hostname,
             port=url.port or _PORTS.get(url.scheme),
@@ -51,6 +51,14 @@ def peers(planned: Sequence[Planned], *, stream: bool | None = None) -> Callable
         )
 
     return tell
+
+
+def _asked(request: AnyRequest) -> dict[str, str | int | float]:
+    said = {name: getattr(request, option, None) for option, name in conventions.REQUEST.items()}
+    form = getattr(request, "response_format", None)
+    if form is not None:
+        said[conventions.OUTPUT_TYPE] = "text" if form.type == "text" else "json"
+    return {name: value for name, value in said.items() if value is not None}
 
 
 _PORTS = {"https": 443, "http": 80}

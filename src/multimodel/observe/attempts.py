@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ class Peer:
 
     :ivar provider: the conventions' name of the vendor.
     :ivar stream: whether answers come piece by piece.
+    :ivar asked: the options that it was asked with, by the conventions' names.
     :ivar here: whether it runs in this process.
     """
 
     provider: str
     stream: bool
+    asked: Mapping[str, str | int | float]
     jurisdiction: str | None = None
     address: str | None = None
     port: int | None = None
@@ -45,6 +47,7 @@ def attributes_of(operation: str, record: AttemptRecord, finished: Finished | No
         names.PROVIDER: peer.provider,
         names.REQUEST_MODEL: target.model,
         names.REQUEST_STREAM: peer.stream or None,
+        **peer.asked,
         names.ATTEMPT_INDEX: record.index,
         names.ATTEMPT_REASON: record.reason,
         names.AUTHOR: target.author,
