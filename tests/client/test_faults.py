@@ -148,6 +148,9 @@ class Bench:
             searched += self.canary.search(
                 *places_of_an_error(got.error), *places_of_an_answer(got.completion), *places_of_a_report(got.report)
             )
+            if got.error is not None:
+                with self.told.tracer.start_as_current_span("application") as span:
+                    span.record_exception(got.error)  # as it does by itself with what passes through
             found += _afterwards(case, healthy) + searched
             if len(str(got.error).encode()) > 2048:
                 found.append("str(error) is longer than 2 KB")

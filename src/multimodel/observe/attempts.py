@@ -40,8 +40,7 @@ def attributes_of(operation: str, record: AttemptRecord, finished: Finished | No
 
     :param finished: the end of its answer, if it is the one that counts.
     """
-    target, usage = record.target, record.usage
-    streamed = peer.stream and record.first_content is not None
+    target, usage, first = record.target, record.usage, record.first_content
     said: dict[str, Any] = {
         names.OPERATION: operation,
         names.PROVIDER: peer.provider,
@@ -57,7 +56,7 @@ def attributes_of(operation: str, record: AttemptRecord, finished: Finished | No
         names.STATUS: record.status,
         names.ERROR: None if record.outcome == "ok" else record.outcome,
         names.RESPONSE_ID: record.request_id,
-        names.FIRST_CHUNK: record.first_content - record.started if streamed and record.first_content else None,
+        names.FIRST_CHUNK: first - record.started if peer.stream and first is not None else None,
     }
     if finished is not None:
         said[names.RESPONSE_MODEL] = finished.model or target.model

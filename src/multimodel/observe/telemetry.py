@@ -135,11 +135,13 @@ def _logger(provider: LoggerProvider) -> Logger:
     return provider.get_logger("multimodel", __version__)
 
 
-def _instruments(provider: MeterProvider, *, latest: bool = False) -> Instruments:
+def _instruments(provider: MeterProvider) -> Instruments:
     from .. import __version__
 
-    return Instruments(provider.get_meter("multimodel", __version__), latest=latest)
+    return Instruments(provider.get_meter("multimodel", __version__), latest=False)
 
 
 def _latest(provider: MeterProvider) -> Instruments:
-    return _instruments(provider, latest=True)
+    from .. import __version__
+
+    return Instruments(provider.get_meter("multimodel", __version__), latest=True)
