@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
@@ -217,6 +218,17 @@ def test_a_stream_that_is_closed_early_ends_its_spans_as_cancelled(told, vendors
     assert attempt.end_time == call.end_time
 
 
+def test_a_stream_that_is_dropped_ends_its_spans(told, vendors, policy):
+    vendors[0].answer = "one two three four five six seven"
+    with Client(policy) as client, pytest.warns(ResourceWarning, match="neither read to its end nor closed"):
+        stream = client.stream("chat", "Is it?")
+        next(stream)
+        del stream
+        gc.collect()
+    call, _attempt = told.spans
+    assert call.attributes["error.type"] == "cancelled"
+
+
 def test_a_stream_that_nobody_reads_has_no_span(told, policy):
     with Client(policy) as client, client.stream("chat", "Is it?"):
         pass
@@ -413,6 +425,12 @@ def test_without_a_provider_nothing_is_made_and_nothing_is_loaded():
 def test_the_api_alone_is_not_asked_for_spans():
     forget_providers()
     assert telemetry({}) is None
+
+
+def test_it_can_be_left_out(told, policy, monkeypatch):
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "redis,multimodel")
+    ask(policy, "complete")
+    assert (told.spans, told.measured()) == ([], {})
 
 
 class Broken(SpanProcessor):

@@ -77,13 +77,14 @@ class Telemetry:
 def telemetry(environ: Mapping[str, str]) -> Telemetry | None:
     """Return where to tell of a call, or None: nobody listens.
 
-    :param environ: OpenTelemetry's own variables choose the names of metrics, and whether content is captured.
+    :param environ: OpenTelemetry's own variables choose the names of metrics, and whether content is captured, or
+        nothing is told at all.
     """
     if "opentelemetry" not in sys.modules:
         return None
     try:
         tracers, meters = _provider("trace", "tracer"), _provider("metrics", "meter")
-        if tracers is None and meters is None:
+        if (tracers is None and meters is None) or "multimodel" in environ.get(names.DISABLED, ""):
             return None
         latest = names.LATEST in environ.get(names.OPT_IN, "")
         capture = environ.get(names.CAPTURE_CONTENT, "").strip().lower()
