@@ -20,7 +20,7 @@ from multimodel.wire.faults import Fault, classify
 
 CATALOGUE = profiles({})
 ROOT = Path(__file__).parents[1]
-RELEASED = date(2026, 11, 24)
+RELEASED = date(2026, 11, 29)
 """The day of the release that ships this catalogue. A release moves it, and looks up again what is too old by then."""
 
 
@@ -74,7 +74,7 @@ def test_prices_are_compared_a_million_tokens_with_a_million_tokens():
 
 def test_the_price_that_has_begun_last_is_compared():
     prices = tool("prices")
-    begun, coming = (SimpleNamespace(start_date=date(2026, 11, day)) for day in (24, 25))
+    begun, coming = (SimpleNamespace(start_date=date(2026, 11, day)) for day in (29, 30))
     offered = [(None, "first"), (begun, "second"), (SimpleNamespace(start_time=0), "nightly"), (coming, "third")]
     given = [SimpleNamespace(constraint=constraint, prices=price) for constraint, price in offered]
     assert prices._in_force(given, RELEASED) == "second"
@@ -101,6 +101,7 @@ def test_law_and_error_tables_have_a_source_of_their_own():
     for profile in CATALOGUE.values():
         assert profile.jurisdiction is None or "jurisdiction" in profile.sources, profile.name
         assert not profile.errors or "errors" in profile.sources, profile.name
+        assert profile.otel is None or "otel" in profile.sources, profile.name
         assert profile.jurisdiction is None or profile.operator is not None, profile.name
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 from multimodel.testing import Fault, Reply, faults
 from multimodel.types import ToolCall
 
+from .canary import ECHO
+
 __all__ = ["CASES", "DASHSCOPE_ONLY", "WHOLE", "WIRES", "Case"]
 
 WIRES = ("openai", "dashscope")
@@ -298,7 +300,15 @@ STREAM: dict[str, Row] = {
     "tool calls, split": harmless(faults.split(size=5), says=TOOLS),
 }
 
-_ROWS = CONNECTION | BEFORE_HEADERS | STATUS | RETRY_AFTER | REFUSALS | IN_STREAM | BODIES | STREAM
+REPEATS: dict[str, Row] = {
+    "400 that repeats key and prompt": ends("bad_request", faults.status(400, message=ECHO)),
+    "401 that repeats key and prompt": before("authentication", faults.status(401, message=ECHO)),
+    "429 that repeats key and prompt": before("rate_limited", faults.status(429, message=ECHO)),
+    "500 that repeats key and prompt": before("server_error", faults.status(500, message=ECHO)),
+    "page that repeats key and prompt": before("invalid_response", faults.body(f"<p>{ECHO}</p>")),
+}
+
+_ROWS = CONNECTION | BEFORE_HEADERS | STATUS | RETRY_AFTER | REFUSALS | IN_STREAM | BODIES | STREAM | REPEATS
 
 CASES: dict[tuple[str, str], Case] = {
     (name, wire): row[number] if isinstance(row, tuple) else row

@@ -1,19 +1,19 @@
 """Every fault of the loopback vendor, on both wires, four ways: never a false answer, and nothing leaks.
 
-``pytest -s`` prints the count.
+``pytest -s`` prints how many cases there are, and how many places were searched for the key and the prompt.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
-import pickle
 import ssl
 import subprocess
 import sys
 import threading
-import traceback
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -34,13 +34,25 @@ from multimodel import (
     TextDelta,
     ToolCallDelta,
 )
+from multimodel.cli import main
+from multimodel.client.explanation import Explanation
+from multimodel.client.views import Status
 from multimodel.testing import Authority, Fault, FaultyVendor, Ledger, Reply, VendorRequest, dynamics, faults
 from multimodel.types import Report
 
+from ..observe.told import Told, forget_providers
+from .canary import (
+    ECHO,
+    KEY,
+    PROMPT,
+    Canary,
+    places_of_a_client,
+    places_of_a_report,
+    places_of_an_answer,
+    places_of_an_error,
+)
 from .fault_table import CASES, DASHSCOPE_ONLY, PLAIN, WHOLE, WIRES, Case
 
-KEY = "sk-canary-4711"
-PROMPT = "The canary sings at dawn."
 SECOND = "from the second"
 TRIPS = {"authentication", "permission_denied", "quota_exhausted", "model_not_found", "connection.tls"}
 """After these the first vendor is not asked for a while."""
@@ -87,6 +99,10 @@ class Bench:
         self.first = self._stack.enter_context(FaultyVendor(answer=self._answer, fault=self._fault))
         self.second = self._stack.enter_context(FaultyVendor(answer=SECOND))
         self.log = self._stack.enter_context(_logged())
+        self.canary = Canary()
+        forget_providers()
+        self._stack.callback(forget_providers)
+        self.told = Told()
         self.results: dict[tuple[str, str, str], list[str]] = {}
 
     def close(self) -> None:
@@ -125,12 +141,28 @@ class Bench:
             ledger = Ledger({"first": first, "second": self.second}, where=lambda request: request.text == prompt)
             with Caller(policy, way) as caller:
                 got = caller.ask(prompt, **_options(case))
+                searched = self.canary.search(*places_of_a_client(*caller.says()))
                 found = _verdict(case, got, streamed="stream" in way) + ledger.problems([got.report])
                 if case.own != "no":
                     first.fault = None
                 healthy = caller.ask(PROMPT, route="patient")
-            found += _afterwards(case, healthy) + _leaks(got.error)
+            searched += self.canary.search(
+                *places_of_an_error(got.error), *places_of_an_answer(got.completion), *places_of_a_report(got.report)
+            )
+            if got.error is not None:
+                with self.told.tracer.start_as_current_span("application") as span:
+                    span.record_exception(got.error)  # as it does by itself with what passes through
+            found += _afterwards(case, healthy) + searched
+            if len(str(got.error).encode()) > 2048:
+                found.append("str(error) is longer than 2 KB")
         return found
+
+    def overheard(self) -> list[str]:
+        """Look into what was logged and told since the last time."""
+        lines, self.log.seen[:] = self.log.seen[:], []
+        return self.canary.search(
+            *(("log record", line) for line in lines), *(("span", span.to_json()) for span in self.told.take())
+        )
 
     def hasty(self) -> None:
         """Run the cases that have to wait, all at once."""
@@ -155,6 +187,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         right = sum(not found for found in made.results.values())
         print(f"\nfaults: {len(names)}, cases: {len(made.results)}, right verdicts: {right}")
         print(*((key, found) for key, found in made.results.items() if found), sep="\n")
+        searched = made.canary.searched
+        print(f"places searched for the key and the prompt: {searched.total():,}, hits: {len(made.canary.hits)}")
+        print(*(f"  {count:6,}  {place}" for place, count in searched.most_common()), sep="\n")
 
 
 @pytest.mark.parametrize(("name", "wire", "way"), RUNS, ids=[f"{wire}, {way}: {name}" for name, wire, way in RUNS])
@@ -163,8 +198,57 @@ def test_the_caller_gets_the_whole_truth_or_an_error(bench: Bench, name: str, wi
     if key not in bench.results:
         bench.results[key] = bench.wrong(*key)
     assert bench.results[key] == []
-    shown, bench.log.seen[:] = [line for line in bench.log.seen if KEY in line or PROMPT in line], []
-    assert shown == []
+    assert bench.overheard() == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("wire", WIRES)
+def test_neither_key_nor_prompt_is_in_what_operators_keep(bench: Bench, wire: str, way: str, tmp_path: Path, capsys):
+    case = Case(faults.status(500, message=ECHO), "before", "server_error")
+    with FaultyVendor(fault=case.fault) as first:
+        policy = _policy(case, first, bench.second, wire)
+        policy["routes"]["vectors"] = {"chain": ["first:embedder"]}
+        policy["routes"]["alone"] = {"chain": ["first:qwen-plus"]}
+        file = tmp_path / "multimodel.yaml"
+        file.write_text(json.dumps(policy), encoding="utf-8")  # JSON is YAML
+        with Caller(str(file), way) as caller:
+            for number in range(3):
+                if number == 1:
+                    caller.off("first")
+                caller.ask(PROMPT)
+                assert bench.canary.search(*places_of_a_client(*caller.says())) == []
+            caller.on("first")
+            assert bench.canary.search(*places_of_an_error(caller.embed(PROMPT))) == []
+        capsys.readouterr()
+        for command in (
+            ["complete", "alone", PROMPT, "--report"],
+            ["status"],
+            ["explain", "chat"],
+            ["check"],
+            ["audit", "verify"],
+        ):
+            main([*command, "--config", str(file)])
+    printed = capsys.readouterr()
+    file.unlink()
+    kept = [(f"file `{one.name}`", one.read_text(encoding="utf-8")) for one in sorted(tmp_path.iterdir())]
+    assert {name for name, _ in kept} >= {"file `multimodel.off.json`", "file `multimodel.audit.jsonl`"}
+    assert bench.canary.search(*kept, ("key: command line", printed.out + printed.err)) == []
+    assert "server_error" in printed.err
+    assert bench.overheard() == []
+    assert bench.canary.search(("metrics", bench.told.metrics_as_json())) == []
+
+
+def test_neither_key_nor_prompt_is_in_a_warning(bench: Bench):
+    policy = _policy(Case(None, "harmless"), bench.first, bench.second, "openai")
+    with warnings.catch_warnings(record=True) as seen, Client(policy) as client:
+        warnings.simplefilter("always")
+        stream = client.stream("chat", PROMPT)
+        next(stream)
+        del stream
+        gc.collect()
+    assert [one.category for one in seen] == [ResourceWarning]
+    assert bench.canary.search(*(("warning", f"{one} {one.source!r}") for one in seen)) == []
+    assert bench.overheard() == []
 
 
 def test_there_are_faults_enough():
@@ -283,7 +367,7 @@ def test_no_bomb_takes_more_than_40_mib():
 class Caller:
     """One client, asked one way."""
 
-    def __init__(self, policy: dict, way: str) -> None:
+    def __init__(self, policy: dict | str, way: str) -> None:
         self._way = way
         self._loop = asyncio.Runner() if way.startswith("a") else None
         self._client = Client(policy) if self._loop is None else AsyncClient(policy)
@@ -318,6 +402,24 @@ class Caller:
         except CallError as error:
             got.error = error
         return got
+
+    def embed(self, prompt: str) -> CallError | None:
+        try:
+            vectors = self._client.embed("vectors", prompt)
+            if self._loop is not None:
+                self._loop.run(vectors)
+        except CallError as error:
+            return error
+        return None
+
+    def off(self, name: str) -> None:
+        self._client.off(name, reason="drill", by="ann")
+
+    def on(self, name: str) -> None:
+        self._client.on(name, by="ann")
+
+    def says(self) -> tuple[object, Status, Explanation]:
+        return self._client, self._client.status(), self._client.explain("chat")
 
     async def _astream(self, got: Got, route: str, prompt: str, options: dict) -> None:
         async with self._client.stream(route, prompt, **options) as stream:
@@ -427,18 +529,6 @@ def _afterwards(case: Case, healthy: Got) -> list[str]:
     if (answered, said) != (by, text):
         return [f"a healthy call afterwards: {answered} said {said[:80]!r}"]
     return []
-
-
-def _leaks(error: CallError | None) -> list[str]:
-    if error is None:
-        return []
-    places = [str(error), repr(error), str(pickle.dumps(error)), "".join(traceback.format_exception(error))]
-    shown = [place[:200] for place in places if KEY in place or PROMPT in place]
-    if len(str(error).encode()) > 2048:
-        shown.append("str(error) is longer than 2 KB")
-    if KEY in "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()):
-        shown.append("the key stands in the locals of a traceback")
-    return shown
 
 
 # --- the surroundings

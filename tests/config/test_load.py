@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -312,3 +315,17 @@ def test_the_policy_file_is_named_by_the_variable_or_stands_in_the_folder(tmp_pa
     assert find_policy({}, tmp_path) == tmp_path / "multimodel.yaml"
     assert find_policy({"MULTIMODEL_CONFIG": "other.yaml"}, tmp_path) == tmp_path / "other.yaml"
     assert find_policy({"MULTIMODEL_CONFIG": "/etc/x.yaml"}, tmp_path) == Path("/etc/x.yaml")
+
+
+def test_a_policy_has_the_same_fingerprint_in_every_process(load: Load) -> None:
+    policy = load(f"{LEAST}\nproviders: {{openai: {{api_key: sk-one}}}}")
+    code = (
+        "import sys; from multimodel.config import load_policy; from multimodel.providers.catalogue import profiles; "
+        "print(load_policy(sys.argv[1], environ={}, profiles=profiles({})).fingerprint)"
+    )
+    for seed in ("1", "2"):
+        environ = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code, str(policy.source)]
+        ran = subprocess.run(command, env=environ, capture_output=True, encoding="utf-8", check=True)
+        assert ran.stdout.strip() == policy.fingerprint
+    assert load(LEAST).fingerprint != policy.fingerprint

@@ -109,8 +109,8 @@ class AsyncClient:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
-        running.begin()
-        try:
+        with running:
+            running.begin()
             while True:
                 driver = AsyncioDriver(running.steps, running.port, self._core.lock)
                 events = driver.events()
@@ -122,9 +122,7 @@ class AsyncClient:
                 if not running.goes_on(driver):
                     break
             running.check(driver)
-        finally:
-            running.over()
-        return running.completion(driver)
+            return running.completion(driver)
 
     @overload
     def stream(
@@ -207,7 +205,7 @@ class AsyncClient:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        try:
+        with embedding:
             for batch in embedding.batches():
                 driver = AsyncioDriver(batch.steps, batch.port, self._core.lock)
                 events = driver.events()
@@ -217,9 +215,7 @@ class AsyncClient:
                 finally:
                     await events.aclose()
                 batch.end(driver)
-        finally:
-            embedding.over()
-        return embedding.result()
+            return embedding.result()
 
     def using(
         self,

@@ -103,8 +103,8 @@ class Client:
         ('Yes.', 'fake:any', 1)
         """
         running = Running(self._core, route, messages, options, stream=False, response_model=response_model)
-        running.begin()
-        try:
+        with running:
+            running.begin()
             while True:
                 driver = BlockingDriver(running.steps, running.port, self._core.lock)
                 events = driver.events()
@@ -116,9 +116,7 @@ class Client:
                 if not running.goes_on(driver):
                     break
             running.check(driver)
-        finally:
-            running.over()
-        return running.completion(driver)
+            return running.completion(driver)
 
     @overload
     def stream(
@@ -197,7 +195,7 @@ class Client:
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)
-        try:
+        with embedding:
             for batch in embedding.batches():
                 driver = BlockingDriver(batch.steps, batch.port, self._core.lock)
                 events = driver.events()
@@ -207,9 +205,7 @@ class Client:
                 finally:
                     events.close()
                 batch.end(driver)
-        finally:
-            embedding.over()
-        return embedding.result()
+            return embedding.result()
 
     def using(
         self,

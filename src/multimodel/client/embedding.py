@@ -10,10 +10,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
+from types import TracebackType
 from typing import Any
 
 from ..config.residency import Residency
@@ -22,6 +24,7 @@ from ..engine import Call, End, Event, Start, Step, run
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError, InvalidResponseError
 from ..governance.switches import Switches
+from ..observe import UNWATCHED, telemetry
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
@@ -30,10 +33,11 @@ from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .options import split_options
+from .peers import watched
 from .port import Reach
 from .request import validated
 from .running import log_report
-from .targets import Planned, drawn
+from .targets import Planned, drawn, without_keys
 
 __all__ = ["Batch", "Embedding"]
 
@@ -67,6 +71,9 @@ class Embedding:
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
+        self.span = UNWATCHED
+        if (heard := telemetry(os.environ)) is not None:
+            self.span = watched(heard, self._call, self._request, self._targets)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []
         self._usages: list[Usage | None] = []
@@ -118,7 +125,9 @@ class Embedding:
         if end is None:
             raise RuntimeError("the batch has not ended")
         if end.error is not None:
-            log_report(end.report, self._metadata)
+            log_report(end.report, self._metadata, self._call.turns)
+            self.span.end(end.report, None)
+            without_keys(self._call.errors, self._targets)
             raise end.error
         if finished is None or answer is None:
             raise RuntimeError("the batch has not ended with an answer")
@@ -126,6 +135,15 @@ class Embedding:
         self._usages.append(finished.usage)
         self._vectors += [vector for _, vector in answer.rows]
         self._size = len(self._vectors[0])
+
+    def __enter__(self) -> None:
+        self.span.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.span.__exit__(kind, error, traceback)
+        self.over()
 
     def over(self) -> None:
         """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
@@ -137,7 +155,8 @@ class Embedding:
         if self._last is None or self._last[0].plan is None:
             raise RuntimeError("the call has not ended with an answer")
         (end, finished), plan = self._last, self._last[0].plan
-        log_report(end.report, self._metadata)
+        log_report(end.report, self._metadata, self._call.turns)
+        self.span.end(end.report, finished)
         return Embeddings(
             vectors=tuple(self._vectors),
             usage=_sum(self._usages),

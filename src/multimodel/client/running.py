@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from types import TracebackType
 from typing import Any
 
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
-from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, run
+from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import emit
+from ..observe import UNWATCHED, content, emit, telemetry
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
@@ -23,18 +25,19 @@ from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .needs import Demand
-from .options import split_options
+from .options import Choices, split_options
+from .peers import watched
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
 from .snapshot import chosen
 from .structured import Judge, Partials, expected, shape_for
-from .targets import Planned, drawn
+from .targets import Planned, drawn, without_keys
 
 __all__ = ["Running", "log_report"]
 
 
 class Running:
-    """One call.
+    """One call. It is entered as a context manager where all of it happens on one stack.
 
     :raises ConfigurationError: an unknown route or target, or a closed client.
     :raises BadRequestError: the request is not valid.
@@ -80,6 +83,7 @@ class Running:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript(tool_ids(request.messages))
         self._copy: Callable[[], None] | None = None
+        self.span = self._span(request, able)
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
@@ -97,12 +101,18 @@ class Running:
             self.call.budget = core.budget(name, settings.budget)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else held.shadow(name)
-        if (
-            shadow is not None
-            and chosen(shadow, choices.only, choices.avoid)
-            and core.obstacle(shadow, needs, choices.residency) is None
-        ):
-            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata)
+        if shadow is not None and self._may_listen(shadow, needs, choices):
+            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata, self.span)
+
+    def _span(self, request: Request, able: Sequence[Planned]) -> Unwatched:
+        heard = telemetry(os.environ)
+        if heard is None:
+            return UNWATCHED
+        return watched(heard, self.call, request, able, partial(_content, request, self.transcript))
+
+    def _may_listen(self, shadow: Planned, needs: frozenset[str], choices: Choices) -> bool:
+        wanted = chosen(shadow, choices.only, choices.avoid)
+        return wanted and self._core.obstacle(shadow, needs, choices.residency) is None
 
     def begin(self) -> None:
         """Offer a copy to the route's shadow, now that the call is made."""
@@ -130,6 +140,15 @@ class Running:
 
     # --- the end ---
 
+    def __enter__(self) -> None:
+        self.span.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.span.__exit__(kind, error, traceback)
+        self.over()
+
     def over(self) -> None:
         """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
         tell_alarms(self._core, self.call)
@@ -139,8 +158,12 @@ class Running:
     def read(self) -> Iterator[None]:
         """Know whether the answer is being read, and whether its reader gave it up: an end of the call goes before that."""
         self.reading = True
+        self.span.begin()
         try:
             yield
+        except BaseException as error:
+            self.span.give_up(error)
+            raise
         finally:
             self.reading = False
             self.given_up = True
@@ -151,7 +174,9 @@ class Running:
         end = driver.end
         if end is None:
             raise RuntimeError("the call has not ended")
-        log_report(end.report, self._metadata)
+        log_report(end.report, self._metadata, self.call.turns)
+        self.span.end(end.report, driver.finished)
+        without_keys(self.call.errors, self.port.planned)
         if end.error is not None:
             if isinstance(end.error, StreamInterruptedError):
                 end.error.partial = self.transcript.text
@@ -206,13 +231,17 @@ def _allowed(limits: CallSettings, requests: Sequence[Request]) -> CallSettings:
     return limits
 
 
+def _content(request: Request, said: Transcript) -> Mapping[str, Any]:
+    return content(request, said.text, said.reasoning, said.tool_calls)
+
+
 def _signed(sealed: tuple[ReasoningPart, ...], target: Target) -> tuple[ReasoningPart, ...]:
     """Return what was thought with the name of who thought it."""
     return tuple(part.model_copy(update={"origin": str(target)}) for part in sealed)
 
 
-def log_report(report: Report, metadata: Mapping[str, str]) -> None:
-    """One event per attempt that failed, and one per call that did."""
+def log_report(report: Report, metadata: Mapping[str, str], turns: Sequence[tuple[Target, Turn]]) -> None:
+    """One event per attempt that failed, per breaker that turned, and per call that failed."""
     for attempt in report.attempts:
         if attempt.outcome not in ("ok", "cancelled", "lost"):
             level = logging.ERROR if attempt.outcome in _FOR_PEOPLE else logging.WARNING
@@ -228,6 +257,18 @@ def log_report(report: Report, metadata: Mapping[str, str]) -> None:
                 seconds=round(attempt.duration, 3),
                 metadata=metadata,
             )
+    for target, turn in turns:
+        emit(
+            logging.WARNING if turn.after == "open" else logging.INFO,
+            "multimodel.breaker",
+            route=report.route,
+            target=str(target),
+            scope=turn.scope,
+            before=turn.before,
+            after=turn.after,
+            cause=turn.cause,
+            seconds=None if turn.opens_for is None else round(turn.opens_for, 3),
+        )
     if report.outcome != "ok":
         emit(
             logging.ERROR,

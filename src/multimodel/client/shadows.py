@@ -20,10 +20,11 @@ from ..drivers.blocking import BlockingDriver
 from ..drivers.transcript import Transcript
 from ..engine import Call, Health, run
 from ..governance.switches import Switches
-from ..observe import emit
+from ..observe import Unwatched, emit
 from ..types import Request
 from .books import keep
 from .leftovers import close_all
+from .peers import peers
 from .port import Port
 from .targets import Account, Planned, call_settings
 
@@ -51,15 +52,27 @@ class Shadows:
         self._closed = threading.Event()
         self._reached: WeakSet[Account] = WeakSet()
 
-    def offer(self, name: str, route: Route, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
-        """Send a copy, by the share of calls that the route says, if there is room."""
+    def offer(
+        self,
+        name: str,
+        route: Route,
+        request: Request,
+        planned: Planned,
+        metadata: Mapping[str, str],
+        span: Unwatched,
+    ) -> None:
+        """Send a copy, by the share of calls that the route says, if there is room.
+
+        :param span: of the call that it is a copy of.
+        """
         if route.shadow is None or self._rng.random() >= route.shadow.share:
             return
         target = str(planned.plan.target)
         if self._places.acquire(blocking=False):
             settings = replace(call_settings(route, stream=False), hedge=None)
             self._reached.add(planned.account)
-            work = (Call(name, settings, now(), stream=False), request, planned, metadata)
+            call = Call(name, settings, now(), stream=False)
+            work = (call, request, planned, metadata, span.shadow(call, peers(call, request, [planned])))
             try:
                 threading.Thread(target=self._work, args=work, name="multimodel-shadow", daemon=True).start()
             except RuntimeError:  # the process may have no more threads
@@ -74,23 +87,31 @@ class Shadows:
         for account in list(self._reached):
             close_all(account.providers)
 
-    def _work(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
+    def _work(
+        self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str], span: Unwatched
+    ) -> None:
         try:
-            self._send(call, request, planned, metadata)
+            with span:
+                self._send(call, request, planned, metadata, span)
         except Exception as bug:  # noqa: BLE001  # an adapter's bug: calls would show it
             emit(logging.ERROR, "multimodel.shadow", route=call.route, outcome=type(bug).__name__)
         finally:
             self._places.release()
             keep(self.ledger, call, "shadow", [planned])
 
-    def _send(self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str]) -> None:
+    def _send(
+        self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str], span: Unwatched
+    ) -> None:
         port = Port(call, request, [planned], self._switches, Transcript(), given_up=self._closed.is_set)
         driver = BlockingDriver(run(call, [planned.plan], self._health, self._rng), port, self._lock)
         for _ in driver.events():
             pass
-        if driver.end is None or self._closed.is_set():
+        if driver.end is None:
             return
         report = driver.end.report
+        span.end(report, driver.finished)
+        if self._closed.is_set():
+            return
         usage = driver.finished.usage if driver.finished is not None else None
         emit(
             logging.INFO,

@@ -17,7 +17,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
-from ..observe import emit
+from ..observe import conventions, emit, mark
 from ..types import Target
 from .targets import Planned
 from .views import Impact, RouteImpact
@@ -146,6 +146,7 @@ class Switchboard:
 
 def _tell(action: str, entry: OffEntry, by: str | None) -> None:
     subject, until = f"{entry.kind} {entry.name}", None if entry.until is None else entry.until.isoformat()
+    mark(conventions.SWITCH, {"action": action, "subject": subject, "by": by, "reason": entry.reason, "until": until})
     emit(
         logging.WARNING, "multimodel.switched", action=action, subject=subject, by=by, reason=entry.reason, until=until
     )

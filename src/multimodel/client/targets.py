@@ -18,7 +18,7 @@ from ..config.provider import Place, key_of, place_of, profile_of
 from ..config.residency import Residency, outside
 from ..config.routes import Hedge, Need
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
-from ..errors import ConfigurationError
+from ..errors import CallError, ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.pricing import list_prices
 from ..providers.profile import ModelFacts, Price, Profile
@@ -34,10 +34,12 @@ __all__ = [
     "draws",
     "plan_route",
     "plan_shadow",
+    "without_keys",
 ]
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
+_NO_WORD = 8  # characters; what is shorter is `none`, `EMPTY` and the like
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 
 
@@ -264,6 +266,15 @@ def _region(name: str | None, profile: Profile) -> str | None:
 
 def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup) -> Provider:
     return adapter(setup.profile.adapter)(setup)
+
+
+def without_keys(errors: Iterable[CallError], planned: Iterable[Planned]) -> None:
+    """Take the keys of these targets out of what vendors said: some repeat the key that they refuse."""
+    for error in errors:
+        for one in planned if error.detail else ():
+            key = one.account.setup.key
+            if key is not None and error.detail is not None and len(key.reveal()) >= _NO_WORD:
+                error.detail = error.detail.replace(key.reveal(), "***")
 
 
 def call_settings(route: Route, *, stream: bool) -> CallSettings:

@@ -78,6 +78,7 @@ class Driver:
             failed = PolicyDeniedError(error.message, code="unavailable", hint=error.hint)
         elif isinstance(error, CallError):
             failed = error
+            failed.__traceback__ = None  # its frames hold what was sent and what the vendor said
         elif finished is None:
             failed = TruncatedStreamError("the adapter ended without a terminal event")
         if failed is not None or finished is None:

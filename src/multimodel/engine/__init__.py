@@ -72,7 +72,7 @@ The laws, in the order in which a call meets them, each with tests that hold it;
 
 from __future__ import annotations
 
-from .health import Health
+from .health import Health, Turn
 from .rules import RULES, Rule
 from .run import Call, run
 from .settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
@@ -97,6 +97,7 @@ __all__ = [
     "Step",
     "TargetPlan",
     "ToolShown",
+    "Turn",
     "Woke",
     "run",
 ]

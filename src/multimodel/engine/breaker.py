@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import Literal
 
 from ..errors import CallError
 from .settings import BreakerSettings
@@ -73,6 +74,12 @@ class Breaker:
     def closed(self) -> bool:
         """Whether requests pass freely."""
         return self.open_until is None
+
+    def state(self, now: float) -> Literal["closed", "half_open", "open"]:
+        """Say what it is; half-open, with a probe under way or not."""
+        if self.open_until is None:
+            return "closed"
+        return "open" if now < self.open_until else "half_open"
 
     def lease(self, until: float) -> None:
         """Take the probe's place until it reports, at the latest until ``until``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..errors import AllTargetsFailedError, CallError, DeadlineExceededError, PolicyDeniedError
 from ..types import AttemptRecord, Loss, Report, Skip, Target
 from .budget import Budget, CostAtMost
+from .health import Turn
 from .settings import CallSettings, TargetPlan
 
 __all__ = ["Call"]
@@ -25,6 +26,7 @@ class Call:
     :ivar cost_at_most: what an attempt on a target can cost at most, in US dollars; None when nobody knows.
     :ivar budget: what it may spend; None is no limit.
     :ivar policy: the version of the policy that it is made by.
+    :ivar turns: the breakers that its attempts opened or closed, and by which target.
     """
 
     route: str
@@ -39,6 +41,7 @@ class Call:
     cost_at_most: CostAtMost = _unknown
     budget: Budget | None = None
     policy: str = ""
+    turns: tuple[tuple[Target, Turn], ...] = ()
 
     @property
     def deadline(self) -> float:

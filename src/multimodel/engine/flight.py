@@ -43,6 +43,8 @@ class Flight:
         """Its first content came."""
         self.first = now
         self._health.first_content(self._permit, self.plan, now, now - self.started)
+        if self._health.turns:
+            self._take_turns()
 
     def land(self, ended: Ended, now: float) -> None:
         """Take its end: settle with the target's health, and record it."""
@@ -53,6 +55,8 @@ class Flight:
             return
         blame = error is None or self._blamed(error, now)
         self._health.settle(self._permit, self.plan, now, error, blame=blame)
+        if self._health.turns:
+            self._take_turns()
         if error is not None:
             error.target, error.provider = str(self.plan.target), self.plan.target.provider
             if error.kind in NOT_SENT:
@@ -62,6 +66,10 @@ class Flight:
                 return
             self._call.errors.append(error)
         self._record(now, "ok" if error is None else error.kind, ended)
+
+    def _take_turns(self) -> None:
+        self._call.turns += tuple((self.plan.target, turn) for turn in self._health.turns)
+        self._health.turns.clear()
 
     def abandon(self, now: float, outcome: str) -> None:
         """Nobody waits for its end any more."""

@@ -14,14 +14,14 @@ from math import ceil, inf
 from random import Random
 from typing import Literal, TypeAlias, TypeVar
 
-from ..errors import CallError, Scope
+from ..errors import CallError, Kind, Scope
 from .breaker import Breaker
 from .bulkhead import Bulkhead
 from .limits import HINT_SPREAD
 from .rules import RULES
 from .settings import TargetPlan
 
-__all__ = ["Health", "HealthState", "Obstacle", "Permit"]
+__all__ = ["Health", "HealthState", "Obstacle", "Permit", "Turn"]
 
 _SCOPES: tuple[Scope, ...] = ("target", "credential", "credential_model", "endpoint")
 _Name: TypeAlias = tuple[Scope, str]
@@ -54,6 +54,23 @@ class Obstacle:
     last_resort: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A breaker that opened or closed.
+
+    :ivar scope: whose breaker: the target's, the credential's, …
+    :ivar cause: the kind of the error that opened it.
+    :ivar opens_for: seconds until a probe; None of one that closed.
+    """
+
+    scope: Scope
+    before: Literal["closed", "half_open", "open"]
+    after: Literal["closed", "open"]
+    now: float
+    cause: Kind | None = None
+    opens_for: float | None = None
+
+
 @dataclass(slots=True)
 class Permit:
     """The right to report one result.
@@ -72,6 +89,7 @@ class Health:
     """The state of one client, shared by its calls and views.
 
     :param rng: chance for pauses; seeded by the caller.
+    :ivar turns: the breakers that turned by the last result; whoever takes them clears the list.
     """
 
     def __init__(self, rng: Random) -> None:
@@ -86,6 +104,7 @@ class Health:
         self._first_content: dict[str, deque[tuple[float, float]]] = {}
         self._last_resort: dict[str, float] = {}
         self.paths: dict[str, str] = {}
+        self.turns: list[Turn] = []
 
     # --- before an attempt ---
 
@@ -238,7 +257,7 @@ class Health:
         seen.append((now, took))
         if permit.probes:
             for name, breaker in self._probed(permit):
-                breaker.succeed(now, plan.breaker)
+                self._succeed(name, breaker, plan, now)
                 permit.epochs[name] = breaker.epoch
             permit.probes = ()
 
@@ -264,7 +283,7 @@ class Health:
             if name == blamed or breaker.epoch != permit.epochs.get(name, 0):
                 continue
             if error is None or (answered and name[0] == "endpoint"):
-                breaker.succeed(now, plan.breaker)
+                self._succeed(name, breaker, plan, now)
             elif name in permit.probes:
                 breaker.free()
 
@@ -281,11 +300,19 @@ class Health:
             self._known.clear()
         if breaker.epoch == permit.epochs.get(name, 0):
             error = copy(error)  # without its traceback, which holds the whole call
+            before, epoch = breaker.state(now), breaker.epoch
             if rule.blame == "open":
                 breaker.trip(now, rule.opens_for, error)
             else:
                 breaker.fail(now, plan.breaker, self._rng, error)
+            if breaker.epoch != epoch:
+                self.turns.append(Turn(name[0], before, "open", now, error.kind, breaker.blocked_until - now))
         return name
+
+    def _succeed(self, name: _Name, breaker: Breaker, plan: TargetPlan, now: float) -> None:
+        if not breaker.closed:
+            self.turns.append(Turn(name[0], breaker.state(now), "closed", now))
+        breaker.succeed(now, plan.breaker)
 
     def release(self, permit: Permit) -> None:
         """Give a permit back without a result, as after a cancellation."""

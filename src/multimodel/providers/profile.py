@@ -149,7 +149,7 @@ class Profile(_Data):
     :ivar quirks: named deviations from the wire format.
     :ivar quirks_elsewhere: replaces ``quirks`` where a policy sets its own ``base_url``; None: the same hold there.
     :ivar families: quirks of all models with a word in their name, over ``quirks`` and under a model's own.
-    :ivar otel: the value of ``gen_ai.provider.name``.
+    :ivar otel: the vendor's name in OpenTelemetry's conventions, ``gen_ai.provider.name``; None: the profile's own.
     :ivar errors: the vendor's error table; the first row that matches holds.
     :ivar prices: what models cost that have no prices of their own, those that are not listed included.
     :ivar sources: where single fields come from, by their names, if not from ``fact``.
