@@ -18,8 +18,9 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from .headers import gguf_header, safetensors_parameters
+from .seal import check_sizes
 
-__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names", "template_of"]
+__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names", "runs_code", "template_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _REFUSED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".py", ".pyc"}
@@ -143,6 +144,7 @@ def describe(source: Source, cache: Path | None) -> LocalModel:
     if gguf is not None:
         made = conversion(source, cache)
         if made.is_dir():
+            check_sizes(made)
             return _describe(inspect(made), converted=True)
         header = gguf_header(gguf)
         return _model(source, header.window, header.parameters, header.template)
@@ -185,6 +187,11 @@ def template_of(folder: Path) -> str:
     return given if isinstance(given, str) else ""
 
 
+def runs_code(name: str) -> bool:
+    """Whether a file can run code when it is loaded, by its name: pickles and what holds them, and Python."""
+    return Path(name).suffix.lower() in _REFUSED
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Yield every file, however deep.
 
@@ -199,7 +206,7 @@ def _files(folder: Path) -> Iterator[Path]:
                     f"`{path.relative_to(folder.parent)}` is a link that leads out of the folder", hint="copy the file"
                 )
         for name in files:
-            if Path(name).suffix.lower() in _REFUSED:
+            if runs_code(name):
                 raise ConfigurationError(
                     f"`{Path(parent, name).relative_to(folder.parent)}` can run code when it is loaded",
                     hint="remove it; weights are taken from `.safetensors` files only",

@@ -1,0 +1,8 @@
+"""The archive of weights: immutable folders, each with a manifest of what it holds, and of its licence as it stood."""
+
+from __future__ import annotations
+
+from .comparing import Comparison, compare
+from .store import Added, Archive, Facts, Stored, Verdict
+
+__all__ = ["Added", "Archive", "Comparison", "Facts", "Stored", "Verdict", "compare"]

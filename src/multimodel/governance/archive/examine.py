@@ -1,0 +1,67 @@
+"""Whether files are what their names say: weights by magic and header, JSON that parses, text, and nothing that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from ...errors import ConfigurationError
+from ...providers.local.folder import Source, inspect
+from ...providers.local.headers import gguf_header, safetensors_parameters
+from ...providers.local.seal import open_plain, shown
+from .survey import Survey
+
+__all__ = ["examine", "refuse_pickles"]
+
+_RUNS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x89HDF", b"\x93NUMPY", b"\x7fELF", b"MZ")
+"""How pickles begin, and what may hold them or is a program."""
+
+
+def examine(folder: Path, files: Survey) -> Source:
+    """Look into the files that are archived.
+
+    :param folder: where they are now.
+    :raises ConfigurationError: at the first one that is not what it should be, or when there are no weights.
+    """
+    for file in files.kept:
+        _examine(folder / file.path, shown(file.path))
+    return inspect(folder)
+
+
+def refuse_pickles(files: Survey) -> None:
+    """Look at how all files begin that are not hidden, those that are left out too.
+
+    :raises ConfigurationError: at a pickle, whatever its name.
+    """
+    kept = [file.path for file in files.kept]
+    for path in (*kept, *(path for path in files.left_out if not path.rpartition("/")[2].startswith("."))):
+        with open(open_plain(files.folder / path), "rb") as opened:  # noqa: PTH123  # a descriptor
+            if opened.read(8).startswith(_RUNS):
+                raise ConfigurationError(
+                    f"`{shown(path)}` can run code when it is loaded: so its first bytes say",
+                    hint="remove it; weights are taken from `.safetensors` and `.gguf` files only",
+                )
+
+
+def _examine(file: Path, name: str) -> None:
+    match file.suffix.lower():
+        case ".safetensors":
+            safetensors_parameters(file)
+        case ".gguf":
+            gguf_header(file)
+        case ".model":  # of sentencepiece
+            return
+        case kind:
+            content = file.read_bytes()
+            if b"\0" in content:
+                raise ConfigurationError(f"`{name}` is no text", hint="remove it")
+            if kind == ".json":
+                _check_json(content, name)
+
+
+def _check_json(content: bytes, name: str) -> None:
+    try:
+        from_json(content)
+    except ValueError:
+        raise ConfigurationError(f"`{name}` is no JSON", hint="copy it again from where it came from") from None
