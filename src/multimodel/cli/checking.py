@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 
 from ..client import Client
 from ..config import Problem, check_policy, policy_schema
 from ..config.problems import Severity
 from ..config.provider import profile_of
 from ..errors import ConfigurationError
+from ..governance.archive import archive_doubts
 from ..providers.catalogue import profiles
 from ..types import Target
 from .opening import open_client, policy_file
@@ -53,7 +55,7 @@ def _problems(args: Namespace) -> list[Problem]:
     with client:
         today = datetime.now(UTC).date()
         found = check_policy(client.policy, environ=os.environ, profiles=profiles(os.environ), today=today)
-        return [*_nowhere_to_switch(client), *found, *_missing(client)]
+        return [*_nowhere_to_switch(client), *found, *_missing(client), *_unarchived(client)]
 
 
 def _nowhere_to_switch(client: Client) -> Iterator[Problem]:
@@ -80,6 +82,23 @@ def _missing(client: Client) -> Iterator[Problem]:
                 told.add(target)
                 place = ("routes", route, "chain", index)
                 yield client.policy.origin.problem("warning", place, f"`{target}` is skipped: {why_not}", hint or None)
+
+
+def _unarchived(client: Client) -> Iterator[Problem]:
+    """What can be told of the archive: weights that are not in it, or are not as they were."""
+    known = profiles(os.environ)
+    told: set[Target] = set()
+    for route, states in client.status().routes.items():
+        for index, state in enumerate(states):
+            target = state.target
+            profile = profile_of(target.provider, client.policy.provider(target.provider), known)
+            usable = profile is not None and profile.adapter == "local" and state.state != "unavailable"
+            if usable and target not in told:
+                told.add(target)
+                archive = client._core.accounts[target.provider].setup.options["archive"]  # noqa: SLF001  # for people, so for no other caller
+                for severity, message, hint in archive_doubts(Path(archive), target.model):
+                    place = ("routes", route, "chain", index)
+                    yield client.policy.origin.problem(severity, place, f"`{target}` {message}", hint)
 
 
 def _summary(counts: Counter[Severity]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .comparing import Comparison, compare
+from .doubts import archive_doubts
 from .store import Added, Archive, Facts, Stored, Verdict
 
-__all__ = ["Added", "Archive", "Comparison", "Facts", "Stored", "Verdict", "compare"]
+__all__ = ["Added", "Archive", "Comparison", "Facts", "Stored", "Verdict", "archive_doubts", "compare"]
