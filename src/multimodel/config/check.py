@@ -228,7 +228,8 @@ class _Check:
             if entry.kind in {"operator", "author"}:
                 known = self.known(entry.kind)
                 if entry.name not in known:
-                    message = f"`{entry.name}` is no {entry.kind} that the policy or the catalogue knows"
+                    name = self.policy.origin.shown(("off", index, entry.kind), entry.name)
+                    message = f"{name} is no {entry.kind} that the policy or the catalogue knows"
                     yield self.tell(
                         "warning", ("off", index, entry.kind), message, did_you_mean(entry.name, sorted(known))
                     )
