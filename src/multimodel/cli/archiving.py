@@ -13,6 +13,7 @@ from ..config import load_policy
 from ..governance.archive import Archive, Comparison, Facts, Stored, Verdict, compare
 from ..providers.catalogue import profiles
 from .opening import policy_file
+from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
 
 __all__ = ["add", "diff", "list_models", "verify"]
@@ -39,6 +40,8 @@ def add(args: Namespace) -> int:
         tell("note: nobody says the name of its licence: give it with `--licence`")
     if manifest.licence.file is None:
         tell("warning: it has no licence text")
+    if added.unusable is not None:
+        tell(f"warning: it is kept, but `local:{added.name}` cannot answer: {added.unusable}")
     if args.json:
         print_json(added)
     else:
@@ -49,10 +52,12 @@ def add(args: Namespace) -> int:
 def verify(args: Namespace) -> int:
     """Verify one model or all; fail when one is damaged, or the one that was named has no manifest."""
     archive = _archive(args)
+    if args.manifest is not None and args.name is None:
+        raise MisuseError("`--manifest` is the hash of one manifest", "name the model")
     names = [args.name] if args.name is not None else [stored.name for stored in archive.list()]
     verdicts = []
     for name in names:
-        verdict = archive.verify(name)
+        verdict = archive.verify(name, args.manifest)
         verdicts.append(verdict)
         if not args.json:
             _print_verdict(verdict)

@@ -157,6 +157,7 @@ def _add_archive_commands(commands: _Commands) -> None:
     )
     verify = archive.add("verify", "archiving.verify", "compare every file with the hash it had", json=True)
     verify.add_argument("name", nargs="?", metavar="NAME", help="one model (default: all)")
+    verify.add_argument("--manifest", metavar="HASH", help="what an earlier `verify` said of its manifest")
     archive.add("list", "archiving.list_models", "tell what is in the archive", json=True)
     diff = archive.add("diff", "archiving.diff", "tell how a folder differs, its licence above all", json=True)
     diff.add_argument("name", metavar="NAME", help="a model of the archive")

@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import ConfigurationError
-from ...providers.local.folder import locate, names
+from ...providers.local.embedding import describe_embedding
+from ...providers.local.folder import describe, inspect, locate, names
 from ...providers.local.manifest import (
     LONGEST_WORD,
     MANIFEST,
@@ -25,7 +25,7 @@ from ...providers.local.manifest import (
     read_manifest,
     write_manifest,
 )
-from ...providers.local.seal import flaws
+from ...providers.local.seal import flaws, hash_file
 from .card import licence_text, what_it_says
 from .examine import examine, refuse_pickles
 from .survey import CAPS, Caps, Found, Survey, identity, survey
@@ -58,12 +58,14 @@ class Added:
     """A model that was archived.
 
     :ivar left_out: files of the folder that were not.
+    :ivar unusable: why this version can only keep them, not answer with them.
     """
 
     name: str
     folder: Path
     manifest: Manifest
     left_out: tuple[str, ...]
+    unusable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +125,21 @@ class Archive:
             _check_no_manifest(found)
             refuse_pickles(found)
             examine(folder, found)
-            extra = self._licence_file(facts, found)
         except OSError as error:
             raise ConfigurationError(f"`{folder}` cannot be read: {error.strerror}") from error
-        with workplace(self.folder, name, found.size) as beside:
+        extra = _licence_file(facts, found)
+        with workplace(self.folder, name, found.size + extra.size) as beside:
             files = copy_files(found, beside)
-            if extra is not None:
-                (copied,) = copy_files(extra, beside)
+            for copied in copy_files(extra, beside):
                 (beside / copied.path).rename(beside / _LICENCE)
-                files = tuple(sorted((*files, copied.model_copy(update={"path": _LICENCE})), key=_path))
-            examine(beside, found)  # as it was copied
+                files = (*files, copied.model_copy(update={"path": _LICENCE}))
+            there = survey(beside, self._caps)  # as it was copied
+            refuse_pickles(there)
+            examine(beside, there)
             manifest = self._manifest(name, beside, files, facts)
             write_manifest(beside, manifest)
             publish(beside, self.folder / name)
-        return Added(name, self.folder / name, manifest, found.left_out)
+        return Added(name, self.folder / name, manifest, found.left_out, _why_unusable(self.folder / name))
 
     def list(self) -> tuple[Stored, ...]:
         """Return what is in the archive, by name."""
@@ -159,9 +162,10 @@ class Archive:
             )
         return folder
 
-    def verify(self, name: str) -> Verdict:
+    def verify(self, name: str, manifest_sha256: str | None = None) -> Verdict:
         """Read every file of a model, and compare.
 
+        :param manifest_sha256: what its manifest must hash to; None takes any.
         :raises ConfigurationError: when there is none.
         """
         folder = self.find(name)
@@ -170,7 +174,9 @@ class Archive:
             if manifest is None:
                 return Verdict(name, "plain")
             wrong = tuple(map(str, flaws(folder, manifest, hashes=True)))
-            mark = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+            mark = hash_file(folder / MANIFEST)
+            if manifest_sha256 not in {None, mark}:
+                wrong = (f"`{MANIFEST}` has another hash: {mark}", *wrong)
         except ConfigurationError as error:
             return Verdict(name, "damaged", flaws=(error.message,))
         except OSError as error:
@@ -199,24 +205,6 @@ class Archive:
         if there is not None or same:
             raise taken(self.folder / (same or [name])[0])
 
-    def _licence_file(self, facts: Facts, found: Survey) -> Survey | None:
-        """Return the licence text to be added to the folder's files.
-
-        :raises ConfigurationError: when there is none, and nobody said so.
-        """
-        inside = licence_text([file.path for file in found.kept])
-        if inside is not None or facts.no_licence_text:
-            return None
-        if facts.licence_file is None:
-            raise ConfigurationError(
-                f"`{found.folder.name}` has no licence text",
-                hint="name one with `--licence-file`, or say with `--no-licence-text` that there is none",
-            )
-        here = facts.licence_file.stat()
-        if not 0 < here.st_size <= self._caps.other:
-            raise ConfigurationError(f"`{facts.licence_file}` is no licence text")
-        return Survey(facts.licence_file.parent, (Found(facts.licence_file.name, here.st_size, identity(here)),))
-
     def _manifest(self, name: str, folder: Path, files: tuple[ArchivedFile, ...], facts: Facts) -> Manifest:
         hashes = {file.path: file.sha256 for file in files}
         says = what_it_says(folder, list(hashes))
@@ -234,8 +222,47 @@ class Archive:
                 sha256=None if text is None else hashes[text],
                 seen=added.date(),
             ),
-            files=files,
+            files=tuple(sorted(files, key=_path)),
         )
+
+
+def _licence_file(facts: Facts, found: Survey) -> Survey:
+    """Return the licence text that is to be added to the folder's files; nothing when it has one.
+
+    :raises ConfigurationError: when there is none, and nobody said so.
+    """
+    name = found.folder.name
+    inside = licence_text([file.path for file in found.kept])
+    if inside is not None:
+        if not next(file.size for file in found.kept if file.path == inside):
+            raise ConfigurationError(f"the licence text `{name}/{inside}` is empty", hint="fill it, or remove it")
+        if facts.licence_file is not None:
+            raise ConfigurationError(f"`{name}` has a licence text: `{inside}`", hint="leave `--licence-file` out")
+    if inside is not None or facts.no_licence_text:
+        return Survey(found.folder)
+    if facts.licence_file is None:
+        raise ConfigurationError(
+            f"`{name}` has no licence text",
+            hint="name one with `--licence-file`, or say with `--no-licence-text` that there is none",
+        )
+    try:
+        file = facts.licence_file.resolve(strict=True)
+        here = file.stat()
+    except OSError as error:
+        raise ConfigurationError(f"`{facts.licence_file}`: {error.strerror}") from error
+    if not file.is_file() or not here.st_size:
+        raise ConfigurationError(f"`{facts.licence_file}` is no licence text")
+    return Survey(file.parent, (Found(file.name, here.st_size, identity(here)),))
+
+
+def _why_unusable(folder: Path) -> str | None:
+    try:
+        source = inspect(folder)
+        if describe_embedding(source) is None:
+            describe(source, None)
+    except ConfigurationError as error:
+        return error.message
+    return None
 
 
 def _check_words(facts: Facts) -> None:

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 from unicodedata import normalize
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ...errors import ConfigurationError
 
@@ -61,13 +70,18 @@ def _printable(text: str) -> str:
     return text
 
 
+def _written(kind: type[date]) -> BeforeValidator:
+    """Read ISO 8601 only: pydantic also takes digits for seconds."""
+    return BeforeValidator(lambda value: kind.fromisoformat(value) if isinstance(value, str) else value)
+
+
 RelativePath: TypeAlias = Annotated[str, Field(max_length=LONGEST_PATH), AfterValidator(_plain_path)]
 Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Word: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_WORD), AfterValidator(_printable)]
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 class ArchivedFile(_Facts):
@@ -93,7 +107,7 @@ class Licence(_Facts):
     name: Word | None = None
     file: RelativePath | None = None
     sha256: Sha256 | None = None
-    seen: date
+    seen: Annotated[date, _written(date)]
 
 
 class Manifest(_Facts):
@@ -106,9 +120,9 @@ class Manifest(_Facts):
     :ivar author: who made the weights.
     """
 
-    version: Literal[1] = 1
+    version: int = Field(default=1, ge=1, le=1)
     name: Annotated[str, Field(max_length=200), AfterValidator(_plain_name)]
-    added: AwareDatetime
+    added: Annotated[AwareDatetime, _written(datetime)]
     source: Word | None = None
     revision: Word | None = None
     author: Word | None = None
@@ -120,8 +134,8 @@ class Manifest(_Facts):
         known = {file.path: file for file in self.files}
         if len({folded(path) for path in (MANIFEST, *known)}) != len(self.files) + 1:
             raise ValueError("two files have the same name on some systems")
-        text = self.licence.file
-        if text is not None and (text not in known or known[text].sha256 != self.licence.sha256):
+        text = None if self.licence.file is None else known.get(self.licence.file)
+        if (self.licence.file is None) != (text is None) or self.licence.sha256 != (text and text.sha256):
             raise ValueError("the licence text is not among the files")
         return self
 
