@@ -159,6 +159,8 @@ def test_help_of_the_archive_names_its_commands(run):
     assert all(f"\n    {command} " in shown.out for command in ("add", "verify", "list", "diff"))
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["add"], ["diff"], ["add", "a", "b"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["add"], ["diff"], ["add", "a", "b"], ["verify", "--manifest", "0"]]
+)
 def test_misuse_is_2(run, arguments):
     assert run("archive", *arguments).code == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import stat
 import subprocess
@@ -36,7 +37,12 @@ def test_a_folder_is_archived_with_all_that_is_known_of_it(archive: Archive, wei
     added = archive.add(weights, Facts(source="Qwen/Qwen3", revision="abc123"))
     manifest = added.manifest
     assert added.folder == archive.folder / "house"
-    assert (manifest.name, manifest.added, manifest.source, manifest.revision) == ("house", NOON, "Qwen/Qwen3", "abc123")
+    assert (manifest.name, manifest.added, manifest.source, manifest.revision) == (
+        "house",
+        NOON,
+        "Qwen/Qwen3",
+        "abc123",
+    )
     assert (manifest.author, manifest.licence.name, manifest.licence.file) == ("Qwen", "apache-2.0", "LICENSE")
     assert manifest.licence.seen == date(2026, 11, 29)
     files = {file.path: file for file in manifest.files}
@@ -89,6 +95,30 @@ def test_without_a_licence_text_somebody_must_say_so(archive: Archive, weights: 
     assert added.manifest.licence.file == "LICENSE"
     assert (added.folder / "LICENSE").read_text() == LICENCE
     assert archive.verify("again").state == "whole"
+
+
+def test_a_licence_text_is_neither_empty_nor_given_twice_nor_binary(archive: Archive, weights: Path, tmp_path: Path):
+    (tmp_path / "text").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=r"has a licence text: `LICENSE`\nhint: leave"):
+        archive.add(weights, Facts(licence_file=tmp_path / "text"))
+    (weights / "LICENSE").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=r"`house/LICENSE` is empty"):
+        archive.add(weights, Facts(no_licence_text=True))
+    (weights / "LICENSE").unlink()
+    for content, why in ((b"", "no licence text"), (b"a\0b", "no text"), (pickle.dumps(1), "can run code")):
+        (tmp_path / "text").write_bytes(content)
+        with pytest.raises(ConfigurationError, match=why):
+            archive.add(weights, Facts(licence_file=tmp_path / "text"))
+    with pytest.raises(ConfigurationError, match="`nowhere`: No such file"):
+        archive.add(weights, Facts(licence_file=Path("nowhere")))
+    assert list(archive.folder.iterdir()) == []
+
+
+def test_weights_that_cannot_answer_are_kept_and_it_is_told(archive: Archive, weights: Path):
+    (weights / "chat_template.jinja").unlink()
+    (weights / "1_Pooling").mkdir()
+    (weights / "1_Pooling" / "config.json").write_text('{"pooling_mode": "unheard"}')
+    assert "asks for a pooling that is not known here" in str(archive.add(weights, Facts()).unusable)
 
 
 @pytest.mark.parametrize("name", ["LICENSE", "LICENCE.md", "license.txt", "LICENSE-MODEL", "COPYING", "LICENSE.Apache"])
@@ -187,6 +217,9 @@ def test_another_manifest_has_another_hash(archive: Archive, weights: Path):
     after = archive.verify("house")
     assert after.state == "whole"
     assert after.manifest_sha256 != before
+    assert archive.verify("house", after.manifest_sha256).state == "whole"
+    (flaw,) = archive.verify("house", before).flaws
+    assert flaw == f"`manifest.json` has another hash: {after.manifest_sha256}"
 
 
 def test_the_list_names_what_is_archived_what_is_plain_and_what_is_damaged(archive: Archive, weights: Path):

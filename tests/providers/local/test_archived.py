@@ -80,7 +80,9 @@ def test_describing_reads_no_weights_and_loading_reads_everything_once(archived:
 def test_a_changed_byte_keeps_the_weights_from_being_loaded(archived: Path, name: str):
     flip(archived / name)
     provider = provider_for(archived.parent)
-    with pytest.raises(ConfigurationError, match=f"not as they were archived: `{name}` has other content\nhint: .*verify"):
+    with pytest.raises(
+        ConfigurationError, match=f"not as they were archived: `{name}` has other content\nhint: .*verify"
+    ):
         list(provider.stream(attempt("Hello")))
 
 
@@ -131,9 +133,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_what_names_and_sizes_tell_is_told_when_the_weights_are_described(
-    archived: Path, case: str, hashed: list[str]
-):
+def test_what_names_and_sizes_tell_is_told_when_the_weights_are_described(archived: Path, case: str, hashed: list[str]):
     spoil, said = SPOILT[case]
     archived.chmod(0o755)
     spoil(archived)
@@ -165,7 +165,9 @@ def test_a_manifest_that_is_none_is_refused(archived: Path, case: str):
         provider_for(archived.parent).describe("qwen3")
 
 
-@pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a//b", "a/../b", "./a", "", "a\0b", "a\\b", "a\nb", "Config.json"])
+@pytest.mark.parametrize(
+    "path", ["../a", "/etc/passwd", "a//b", "a/../b", "./a", "", "a\0b", "a\\b", "a\nb", "Config.json"]
+)
 def test_a_manifest_that_names_no_file_of_the_folder_is_refused(archived: Path, path: str):
     content = json.loads((archived / "manifest.json").read_text())
     content["files"].append({"path": path, "size": 1, "sha256": "0" * 64})
