@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from multimodel.cli.parser import build_parser
 
 from ..governance.weights import CARD, make_weights, safetensors
 
@@ -151,6 +155,14 @@ def test_check_says_what_is_not_archived_and_what_changed(run, weights, folder):
     assert "warning: `local:house` is skipped: the weights `house` are not as they were archived" in ran.out
     overwrite(folder / "archive" / "house" / "model.safetensors", b"")
     assert run("check").out.count("`local:house` is skipped") == 1
+
+
+def test_every_command_of_the_page_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "archive.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^multimodel (.*?)(?: +#.*)?$", page, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        assert build_parser().parse_args(shlex.split(command)).run.startswith("archiving.")
 
 
 def test_help_of_the_archive_names_its_commands(run):

