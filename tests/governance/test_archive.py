@@ -175,15 +175,15 @@ def test_a_disk_that_is_full_leaves_nothing_behind(archive: Archive, tmp_path: P
 
 
 def test_a_file_that_changes_while_it_is_copied_ends_it(archive: Archive, weights: Path, monkeypatch):
-    from multimodel.governance.archive import store
+    from multimodel.governance.archive import adding as steps
 
-    copy = store.copy_files
+    copy = steps.copy_files
 
     def changed(files, folder):
         (weights / "model.safetensors").write_bytes(safetensors(128))
         return copy(files, folder)
 
-    monkeypatch.setattr(store, "copy_files", changed)
+    monkeypatch.setattr(steps, "copy_files", changed)
     with pytest.raises(ConfigurationError, match=r"`model\.safetensors` changed while it was archived"):
         archive.add(weights, Facts())
     assert list(archive.folder.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def diff(args: Namespace) -> int:
     archived = _archive(args).find(args.name)
     found = compare(archived, archived if args.folder is None else Path(args.folder))
     if args.json:
-        print_json({"same": found.same, **{name: getattr(found, name) for name in Comparison.__slots__}})
+        print_json({"same": found.same, **asdict(found)})
     else:
         for line in _lines(found):
             print(plain(line))

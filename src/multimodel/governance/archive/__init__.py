@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .adding import Added, Facts
 from .comparing import Comparison, compare
 from .doubts import archive_doubts
-from .store import Added, Archive, Facts, Stored, Verdict
+from .store import Archive, Stored, Verdict
 
 __all__ = ["Added", "Archive", "Comparison", "Facts", "Stored", "Verdict", "archive_doubts", "compare"]

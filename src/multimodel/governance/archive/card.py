@@ -78,7 +78,7 @@ def read_card(text: str) -> Says:
 def read_text(file: Path) -> str:
     """Return a text, however damaged; empty when there is none. Of a long one the first mebibyte."""
     try:
-        with open(open_plain(file), "rb") as opened:  # noqa: PTH123  # a descriptor
+        with open_plain(file) as opened:
             return opened.read(_MOST).decode(errors="replace")
     except OSError:
         return ""

@@ -1,4 +1,4 @@
-"""Whether files are what their names say: weights by magic and header, JSON that parses, text, and nothing that runs."""
+"""Whether files are what their names say: weights by their headers, JSON that parses, text, and nothing that runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from ...errors import ConfigurationError
-from ...providers.local.folder import Source, inspect
+from ...providers.local.folder import inspect
 from ...providers.local.headers import gguf_header, safetensors_parameters
 from ...providers.local.seal import open_plain, shown
 from .survey import Survey
@@ -18,17 +18,6 @@ _RUNS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x
 """How pickles begin, and what may hold them or is a program."""
 
 
-def examine(folder: Path, files: Survey) -> Source:
-    """Look into the files that are archived.
-
-    :param folder: where they are now.
-    :raises ConfigurationError: at the first one that is not what it should be, or when there are no weights.
-    """
-    for file in files.kept:
-        _examine(folder / file.path, shown(file.path))
-    return inspect(folder)
-
-
 def refuse_pickles(files: Survey) -> None:
     """Look at how all files begin that are not hidden, those that are left out too.
 
@@ -36,12 +25,22 @@ def refuse_pickles(files: Survey) -> None:
     """
     kept = [file.path for file in files.kept]
     for path in (*kept, *(path for path in files.left_out if not path.rpartition("/")[2].startswith("."))):
-        with open(open_plain(files.folder / path), "rb") as opened:  # noqa: PTH123  # a descriptor
+        with open_plain(files.folder / path) as opened:
             if opened.read(8).startswith(_RUNS):
                 raise ConfigurationError(
                     f"`{shown(path)}` can run code when it is loaded: so its first bytes say",
                     hint="remove it; weights are taken from `.safetensors` and `.gguf` files only",
                 )
+
+
+def examine(files: Survey) -> None:
+    """Look into the files that are archived.
+
+    :raises ConfigurationError: at the first one that is not what it should be, or when there are no weights.
+    """
+    for file in files.kept:
+        _examine(files.folder / file.path, shown(file.path))
+    inspect(files.folder)
 
 
 def _examine(file: Path, name: str) -> None:

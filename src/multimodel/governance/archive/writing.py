@@ -109,7 +109,7 @@ def taken(destination: Path) -> ConfigurationError:
 
 def _copy(source: Path, file: Found, to: Path) -> ArchivedFile:
     digest = hashlib.sha256()
-    with open(open_plain(source), "rb") as opened, to.open("xb") as written:  # noqa: PTH123  # a descriptor
+    with open_plain(source) as opened, to.open("xb") as written:
         for _ in range(0, file.size + 1, _CHUNK):  # no further, if it grows
             chunk = opened.read(_CHUNK)
             digest.update(chunk)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from errno import EINVAL
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeAlias
 
@@ -59,7 +60,7 @@ def check_sizes(folder: Path) -> Manifest | None:
 
 
 def check_hashes(folder: Path) -> Manifest | None:
-    """Read every file and compare its hash: about a second a GiB, once a process.
+    """Read every file and compare its hash: 0.6 s of CPU a GiB, once a process.
 
     :raises ConfigurationError: when the model is not as it was archived.
     """
@@ -100,7 +101,7 @@ def flaws(folder: Path, manifest: Manifest, *, hashes: bool) -> list[Flaw]:
     return sorted(told, key=lambda flaw: flaw.path)
 
 
-def open_plain(file: Path) -> int:
+def open_plain(file: Path) -> BufferedReader:
     """Open a file to read; neither a link nor a pipe.
 
     :raises OSError: when it is no regular file.
@@ -109,12 +110,12 @@ def open_plain(file: Path) -> int:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(EINVAL, "no regular file", str(file))
-    return descriptor
+    return os.fdopen(descriptor, "rb")
 
 
 def hash_file(file: Path) -> str:
     """Return the SHA-256 of a regular file."""
-    with open(open_plain(file), "rb") as opened:  # a descriptor
+    with open_plain(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
