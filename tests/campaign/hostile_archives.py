@@ -246,7 +246,7 @@ def too_many_files(rng: Random, where: Path) -> None:
 
 @folder
 def too_deep(rng: Random, where: Path) -> None:
-    where.joinpath(*rng.choices("abcdef", k=rng.randint(8, 60))).mkdir(parents=True)
+    where.joinpath(*rng.choices("abcdef", k=rng.randint(9, 60))).mkdir(parents=True)
 
 
 @folder

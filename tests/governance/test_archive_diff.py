@@ -50,6 +50,24 @@ def test_a_licence_text_that_changed_is_told_line_by_line(archived: Path, weight
     assert found.licence_text == ("-Version 2.0", "+Version 2.0, for non-commercial use")
 
 
+def test_a_licence_text_that_never_came_with_the_weights_is_not_missed(weights: Path, tmp_path: Path):
+    (weights / "LICENSE").rename(tmp_path / "text")
+    archive = Archive(tmp_path / "archive", lambda: datetime.now(UTC))
+    archived = archive.add(weights, Facts(licence_file=tmp_path / "text")).folder
+    assert compare(archived, weights).same
+    (weights / "LICENSE").write_text("-- another\n")
+    found = compare(archived, weights)
+    assert found.licence == ("the text `LICENSE` changed",)
+    assert found.licence_text[-1] == "+-- another"
+
+
+def test_of_a_licence_text_that_is_a_bomb_only_the_beginning_is_told(archived: Path, weights: Path):
+    (weights / "LICENSE").write_text("\n".join(f"{number} " + "x" * 1000 for number in range(50_000)))
+    lines = compare(archived, weights).licence_text
+    assert len(lines) == 200
+    assert max(map(len, lines)) == 300
+
+
 def test_a_licence_text_that_is_gone_and_one_that_is_new_are_told(archived: Path, weights: Path):
     (weights / "LICENSE").rename(weights / "LICENSE-2")
     found = compare(archived, weights)
@@ -132,6 +150,8 @@ def test_a_link_in_the_new_folder_is_not_followed(archived: Path, weights: Path)
         ("---\nlicense: &a [*a, *a]\n---", "&a [*a, *a]", None),
         ("---\nlicense: !!python/object:os.system x\n---", "!!python/object:os.system x", None),
         ("---\nlicense: \x1b[31mred\n---", None, None),
+        ("---\nlicense:\n---", None, None),
+        (f"---\nlicense: a{' ' * 60_000}b\n---", "a", None),
     ],
 )
 def test_of_a_model_card_only_plain_lines_are_read(text: str, licence: str | None, author: str | None):

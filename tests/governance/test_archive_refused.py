@@ -68,7 +68,7 @@ def test_a_folder_that_is_a_link_is_refused(weights: Path):
     assert "is a link" in refused(weights.parent / "alias")
 
 
-def test_a_pipe_and_a_socket_are_refused(weights: Path):
+def test_a_pipe_is_refused(weights: Path):
     os.mkfifo(weights / "config2.json")
     assert "`config2.json` is no regular file" in refused(weights)
 
@@ -159,7 +159,7 @@ def test_json_that_is_none_is_refused(weights: Path, text: str):
     assert "`vocab.json` is no JSON" in refused(weights)
 
 
-def test_there_are_limits_to_number_size_and_depth(weights: Path):
+def test_there_is_a_limit_to_the_size_of_what_is_no_weights(weights: Path):
     (weights / "large.txt").write_bytes(b" " * 10_001)
     assert "`large.txt` is larger than" in refused(weights)
 
@@ -176,7 +176,7 @@ def test_there_is_a_limit_to_the_size_of_all(weights: Path):
 
 
 def test_there_is_a_limit_to_the_depth(weights: Path):
-    (weights / "a" / "b" / "c").mkdir(parents=True)
+    (weights / "a" / "b" / "c" / "d").mkdir(parents=True)
     assert "lies deeper than 3 folders" in refused(weights)
 
 

@@ -34,11 +34,11 @@ def add(args: Namespace) -> int:
     manifest = added.manifest
     for path in added.left_out:
         tell(plain(f"note: left out, because nothing reads it: {path}"))
-    for word in ("source", "revision", "author"):
-        if getattr(manifest, word) is None:
-            tell(f"note: nobody says its {word}: give it with `--{word}`")
-    if manifest.licence.name is None:
-        tell("note: nobody says the name of its licence: give it with `--licence`")
+    unknown = [word for word in ("source", "revision", "author") if getattr(manifest, word) is None]
+    unknown += ["licence"] if manifest.licence.name is None else []
+    if unknown:
+        tell(f"note: the manifest does not say its {', '.join(unknown)}")
+        tell(f"hint: remove it, and add it again with {', '.join(f'`--{word}`' for word in unknown)}")
     if manifest.licence.file is None:
         tell("warning: it has no licence text")
     if added.unusable is not None:

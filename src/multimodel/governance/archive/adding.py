@@ -169,6 +169,7 @@ def _manifest(name: str, folder: Path, files: Sequence[ArchivedFile], facts: Fac
             name=facts.licence or says.licence,
             file=text,
             sha256=None if text is None else hashes[text],
+            given=facts.licence_file is not None,
             seen=now.astimezone(UTC).date(),
         ),
         files=tuple(sorted(files, key=lambda file: file.path)),

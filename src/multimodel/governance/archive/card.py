@@ -14,13 +14,14 @@ from pathlib import Path
 
 from ...errors import ConfigurationError
 from ...providers.local.headers import gguf_header
+from ...providers.local.manifest import LONGEST_WORD
 from ...providers.local.seal import open_plain
-from .survey import is_legal
+from .survey import is_licence
 
 __all__ = ["Says", "licence_text", "read_card", "what_it_says"]
 
 _CARDS = ("README.md", "readme.md", "MODEL_CARD.md", "model_card.md")
-_LONGEST = 500
+_VALUE = 2000  # characters of a value that are looked at
 _MOST = 2**20
 _MATTER = 64 * 1024
 _OTHER = {"other", "unknown"}
@@ -40,8 +41,8 @@ class Says:
 
 def licence_text(paths: Sequence[str]) -> str | None:
     """Return which of the files is the licence text."""
-    legal = [path for path in paths if "/" not in path and is_legal(path) and path[:4].lower() in {"lice", "copy"}]
-    return min(legal, key=lambda path: (len(path), path), default=None)
+    texts = [path for path in paths if "/" not in path and is_licence(path)]
+    return min(texts, key=lambda path: (len(path), path), default=None)
 
 
 def what_it_says(folder: Path, paths: Sequence[str]) -> Says:
@@ -89,7 +90,7 @@ def _value(matter: str, key: str) -> str | None:
     found = re.search(rf"^{key}[ \t]*:[ \t]*(.*(?:\r?\n[ \t]*-[ \t]+.*)*)$", matter, re.MULTILINE)
     if found is None:
         return None
-    first, *entries = found[1].splitlines()
+    first, *entries = found[1][:_VALUE].splitlines() or [""]
     if not first.strip():
         first = ", ".join(_scalar(entry.strip()[1:]) for entry in entries)
     elif first.strip().startswith("["):
@@ -105,5 +106,5 @@ def _word(value: object) -> str | None:
     """Return text that a manifest takes, or None."""
     if not isinstance(value, str) or not value.strip():
         return None
-    text = " ".join(value.split())[:_LONGEST]
+    text = " ".join(value.split())[:LONGEST_WORD]
     return text if text.isprintable() else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
 from ...errors import ConfigurationError
@@ -16,7 +17,9 @@ from .survey import Survey, is_legal, survey
 
 __all__ = ["Comparison", "compare"]
 
-_MOST_LINES = 200
+_MOST_LINES = 2000  # of a licence text that are compared
+_SHOWN_LINES = 200
+_LONGEST_LINE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ def compare(archived: Path, folder: Path) -> Comparison:
 def _compare(manifest: Manifest, archived: Path, there: Survey) -> Comparison:
     before = {file.path: file for file in manifest.files}
     after = {file.path: file for file in there.kept if file.path != MANIFEST}
+    licence = manifest.licence
+    if licence.given and licence.file is not None and licence.file not in after:
+        del before[licence.file]  # it never came with the weights
     changed = [
         path
         for path in sorted(before.keys() & after.keys())
@@ -81,13 +87,13 @@ def _compare(manifest: Manifest, archived: Path, there: Survey) -> Comparison:
     return Comparison(
         name=manifest.name,
         folder=str(there.folder),
-        seen=manifest.licence.seen,
+        seen=licence.seen,
         licence=tuple(_licence(old, new, changed, added, removed)),
         author=tuple(_author(manifest, archived, old, there.folder, new, list(after))),
         added=tuple(added),
         removed=tuple(removed),
         changed=tuple(changed),
-        licence_text=tuple(line for path in texts for line in _lines(archived, there.folder, path))[:_MOST_LINES],
+        licence_text=tuple(line for path in texts for line in _lines(archived, there.folder, path))[:_SHOWN_LINES],
     )
 
 
@@ -121,7 +127,7 @@ def _named(name: str | None) -> str:
 
 
 def _lines(archived: Path, folder: Path, path: str) -> Iterator[str]:
-    before, after = (read_text(where / path).splitlines() for where in (archived, folder))
-    for line in unified_diff(before, after, n=0, lineterm=""):
-        if line[:3] not in {"---", "+++", "@@ "}:
-            yield line
+    before, after = (read_text(where / path).splitlines()[:_MOST_LINES] for where in (archived, folder))
+    for line in islice(unified_diff(before, after, n=0, lineterm=""), 2, None):  # after the names of the files
+        if not line.startswith("@@"):
+            yield line[:_LONGEST_LINE]

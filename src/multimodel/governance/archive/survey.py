@@ -20,11 +20,12 @@ from ...providers.local.folder import runs_code
 from ...providers.local.manifest import LONGEST_PATH, MOST_FILES, folded
 from ...providers.local.seal import shown
 
-__all__ = ["CAPS", "WEIGHTS", "Caps", "Found", "Survey", "identity", "is_legal", "survey"]
+__all__ = ["CAPS", "WEIGHTS", "Caps", "Found", "Survey", "identity", "is_legal", "is_licence", "survey"]
 
 WEIGHTS = (".safetensors", ".gguf")
 _READ = (*WEIGHTS, "", ".json", ".jinja", ".txt", ".md", ".rst", ".tiktoken", ".model")
-_LEGAL = re.compile(r"(licen[cs]e|copying|notice|use[-_]?policy)([^a-z].*)?", re.IGNORECASE)
+_LICENCE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE)
+_LEGAL = re.compile(r"(notice|use[-_]?policy)([^a-z].*)?", re.IGNORECASE)
 _NO_TEXT = (".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".doc", ".docx")
 
 
@@ -84,10 +85,16 @@ def identity(here: os.stat_result) -> tuple[int, ...]:
     return here.st_dev, here.st_ino, here.st_size, here.st_mtime_ns
 
 
+def is_licence(path: str) -> bool:
+    """Whether a file is the text of a licence, by its name."""
+    name = path.rpartition("/")[2]
+    return _LICENCE.fullmatch(name) is not None and not name.lower().endswith(_NO_TEXT)
+
+
 def is_legal(path: str) -> bool:
     """Whether a file is about rights, by its name: a licence, a notice, a policy of use."""
     name = path.rpartition("/")[2]
-    return _LEGAL.fullmatch(name) is not None and not name.lower().endswith(_NO_TEXT)
+    return is_licence(path) or (_LEGAL.fullmatch(name) is not None and not name.lower().endswith(_NO_TEXT))
 
 
 def survey(folder: Path, caps: Caps = CAPS) -> Survey:
@@ -137,7 +144,7 @@ def _walk(folder: Path, caps: Caps) -> Iterator[tuple[str, os.stat_result | None
                 _check_kind(path, here)
                 if not stat.S_ISDIR(here.st_mode):
                     yield path, here
-                elif path.count("/") + 1 < caps.depth:
+                elif path.count("/") < caps.depth:
                     waiting.append(path)
                 else:
                     raise ConfigurationError(f"`{shown(path)}` lies deeper than {caps.depth} folders")

@@ -37,6 +37,7 @@ def workplace(archive: Path, name: str, size: int) -> Iterator[Path]:
     """
     try:
         archive.mkdir(parents=True, exist_ok=True)
+        sync_folder(archive.parent)
         free = shutil.disk_usage(archive).free
         if free < size + _SPARE:
             raise ConfigurationError(

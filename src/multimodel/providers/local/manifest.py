@@ -101,12 +101,14 @@ class Licence(_Facts):
     :ivar name: as the user, the model card or the weights say; None when nobody does.
     :ivar file: the file that holds its text; None when there was none, and the user said so.
     :ivar sha256: of that text.
+    :ivar given: whether the user gave the text, because it did not come with the weights.
     :ivar seen: the day.
     """
 
     name: Word | None = None
     file: RelativePath | None = None
     sha256: Sha256 | None = None
+    given: bool = False
     seen: Annotated[date, _written(date)]
 
 
