@@ -34,6 +34,7 @@ campaign: $(VENV)/campaign.stamp  ## the long runs: simulation, sockets, cancell
 	$(BIN)/python -m tests.campaign.ledger
 	$(BIN)/python -m tests.campaign.storm
 	$(BIN)/python -m tests.campaign.hostile
+	$(BIN)/python -m tests.campaign.killed
 	$(BIN)/python -m tests.campaign.frameworks
 	$(BIN)/python -m tests.campaign.mutation
 

@@ -18,6 +18,7 @@ def put_weights(folder: Path) -> None:
     (folder / "config.json").write_text('{"max_position_embeddings": 128}', encoding="utf-8")
     (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     (folder / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    (folder / "LICENSE").write_text("Do what you like.", encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,8 @@ def chain(file: Path) -> list[str]:
 
 
 def test_it_writes_a_policy_from_keys_and_weights_that_has_no_mistakes(run, folder):
-    put_weights(folder / "archive" / "tiny")
+    put_weights(folder / "tiny")
+    run("archive", "add", "tiny")
     ran = run("init")
     assert (ran.code, ran.out) == (0, "multimodel.yaml: route `chat` over 3 targets\n")
     assert [target.partition(":")[0] for target in chain(folder / "multimodel.yaml")] == [
@@ -72,7 +74,8 @@ def test_it_never_overwrites_without_force(run, folder):
 
 
 def test_weights_are_found_from_a_policy_in_another_folder(run, folder):
-    put_weights(folder / "archive" / "tiny")
+    put_weights(folder / "tiny")
+    run("archive", "add", "tiny")
     (folder / "conf").mkdir()
     assert run("init", "--path", "conf/policy.yaml").code == 0
     ran = run("check", "conf/policy.yaml", "--strict")

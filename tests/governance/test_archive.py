@@ -293,3 +293,12 @@ def test_a_process_that_is_killed_leaves_a_folder_that_is_named_and_not_used(arc
     archive.add(make_weights(tmp_path / "small"), Facts(), "large")
     assert archive.verify("large").state == "whole"
     assert archive.under_way() == {left.name: True}
+
+
+def test_a_sample_of_the_campaign_of_kills_finds_nothing_wrong():
+    command = [sys.executable, "-m", "tests.campaign.killed", "--kills", "8", "--seed", "5"]
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=4 * PATIENCE, check=False)
+    assert (ran.returncode, ran.stderr.count("Error")) == (0, 0), ran.stderr
+    assert ran.stdout.startswith("8 killed, ")
+    assert ran.stdout.endswith(", 0 wrong\n")
