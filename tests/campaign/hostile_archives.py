@@ -270,20 +270,6 @@ def no_weights(rng: Random, where: Path) -> None:
     (where / "model.safetensors").rename(where / rng.choice((".hidden", "model.weights", "model.safetensors.txt")))
 
 
-@folder
-def what_must_be_there_is_not(rng: Random, where: Path) -> None:
-    (where / rng.choice(("config.json", "tokenizer.json"))).unlink()
-
-
-@folder
-def quantised_or_adapter(rng: Random, where: Path) -> None:
-    if rng.random() < 0.5:
-        (where / "adapter_config.json").write_text("{}")
-    else:
-        method = rng.choice(({"quant_method": "magic"}, "x", {"a": 1}, [1]))
-        (where / "config.json").write_text(json.dumps({**CONFIG, "quantization_config": method}))
-
-
 # --- models of the archive ---
 
 
@@ -486,3 +472,17 @@ def text_that_is_none(rng: Random, where: Path) -> None:
     (where / rng.choice(("chat_template.jinja", "tokenizer_config.json", "modules.json"))).write_bytes(
         rng.randbytes(50)
     )
+
+
+@odd
+def what_must_be_there_is_not(rng: Random, where: Path) -> None:
+    (where / rng.choice(("config.json", "tokenizer.json"))).unlink()
+
+
+@odd
+def quantised_or_adapter(rng: Random, where: Path) -> None:
+    if rng.random() < 0.5:
+        (where / "adapter_config.json").write_text("{}")
+    else:
+        method = rng.choice(({"quant_method": "magic"}, "x", {"a": 1}, [1]))
+        (where / "config.json").write_text(json.dumps({**CONFIG, "quantization_config": method}))

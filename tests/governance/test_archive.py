@@ -114,11 +114,32 @@ def test_a_licence_text_is_neither_empty_nor_given_twice_nor_binary(archive: Arc
     assert list(archive.folder.iterdir()) == []
 
 
-def test_weights_that_cannot_answer_are_kept_and_it_is_told(archive: Archive, weights: Path):
+def without_tokenizer(weights: Path) -> None:
+    (weights / "tokenizer.json").rename(weights / "tokenizer.model")
+
+
+def quantised(weights: Path) -> None:
+    (weights / "config.json").write_text('{"quantization_config": {"quant_method": "fp8"}}')
+
+
+def without_template(weights: Path) -> None:
     (weights / "chat_template.jinja").unlink()
     (weights / "1_Pooling").mkdir()
     (weights / "1_Pooling" / "config.json").write_text('{"pooling_mode": "unheard"}')
-    assert "asks for a pooling that is not known here" in str(archive.add(weights, Facts()).unusable)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (without_tokenizer, "`house` lacks `tokenizer.json`"),
+        (quantised, "weights quantised by `fp8` are not supported"),
+        (without_template, "`house/1_Pooling/config.json` asks for a pooling that is not known here"),
+    ],
+)
+def test_weights_that_only_others_can_run_are_kept_and_it_is_told(archive: Archive, weights: Path, change, why: str):
+    change(weights)
+    assert archive.add(weights, Facts()).unusable == why
+    assert archive.verify("house").state == "whole"
 
 
 @pytest.mark.parametrize("name", ["LICENSE", "LICENCE.md", "license.txt", "LICENSE-MODEL", "COPYING", "LICENSE.Apache"])

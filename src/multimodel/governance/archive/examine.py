@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from ...errors import ConfigurationError
-from ...providers.local.folder import inspect
+from ...providers.local.folder import check_code, shards_of
 from ...providers.local.headers import gguf_header, safetensors_parameters
 from ...providers.local.seal import open_plain, shown
-from .survey import Survey
+from .survey import WEIGHTS, Survey
 
 __all__ = ["examine", "refuse_pickles"]
 
@@ -34,13 +34,16 @@ def refuse_pickles(files: Survey) -> None:
 
 
 def examine(files: Survey) -> None:
-    """Look into the files that are archived.
+    """Look into the files that are archived; whether this version can load them is another question.
 
     :raises ConfigurationError: at the first one that is not what it should be, or when there are no weights.
     """
     for file in files.kept:
         _examine(files.folder / file.path, shown(file.path))
-    inspect(files.folder)
+    if not any(file.path.lower().endswith(WEIGHTS) for file in files.kept):
+        raise ConfigurationError(
+            f"`{files.folder.name}` holds no weights", hint="weights are `.safetensors` and `.gguf` files"
+        )
 
 
 def _examine(file: Path, name: str) -> None:
@@ -56,11 +59,15 @@ def _examine(file: Path, name: str) -> None:
             if b"\0" in content:
                 raise ConfigurationError(f"`{name}` is no text", hint="remove it")
             if kind == ".json":
-                _check_json(content, name)
+                _examine_json(file, content, name)
 
 
-def _check_json(content: bytes, name: str) -> None:
+def _examine_json(file: Path, content: bytes, name: str) -> None:
     try:
-        from_json(content)
+        value = from_json(content)
     except ValueError:
         raise ConfigurationError(f"`{name}` is no JSON", hint="copy it again from where it came from") from None
+    if name.endswith("config.json"):
+        check_code(name, value)
+    elif name.endswith(".safetensors.index.json"):
+        shards_of(file)

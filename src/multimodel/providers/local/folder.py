@@ -20,7 +20,19 @@ from ...errors import ConfigurationError
 from .headers import gguf_header, safetensors_parameters
 from .seal import check_sizes, shown
 
-__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names", "runs_code", "template_of"]
+__all__ = [
+    "LocalModel",
+    "Source",
+    "check_code",
+    "conversion",
+    "describe",
+    "inspect",
+    "locate",
+    "names",
+    "runs_code",
+    "shards_of",
+    "template_of",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _REFUSED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".py", ".pyc"}
@@ -105,9 +117,10 @@ def inspect(folder: Path) -> Source:
     files = sorted(_files(folder))
     configs = {path.name: _json(path) for path in files if path.parent == folder and path.name in _CONFIGS}
     for name, config in configs.items():
-        _check_config(name, config)
+        check_code(name, config)
+        _check_quantisation(config)
     index = folder / _INDEX
-    shards = _shards(index) if index in files else ()
+    shards = shards_of(index) if index in files else ()
     one = folder / _ONE
     weights = (one,) if one in files else shards
     if not weights:
@@ -231,12 +244,21 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check_config(name: str, config: dict[str, Any]) -> None:
+def check_code(name: str, config: object) -> None:
+    """Refuse a configuration that names code.
+
+    :param name: of its file.
+    :raises ConfigurationError: says where.
+    """
     for key, value in _entries(config):
         if _NAMES_CODE.fullmatch(key) and value and isinstance(value, str | dict):
             raise ConfigurationError(
                 f"`{name}` names code to run in `{shown(key)}`", hint="use weights that need no code"
             )
+
+
+def _check_quantisation(config: dict[str, Any]) -> None:
+    for key, value in _entries(config):
         if key == "quantization_config" and value:
             method = value.get("quant_method", "unknown") if isinstance(value, dict) else "unknown"
             raise ConfigurationError(
@@ -257,7 +279,11 @@ def _entries(value: object) -> Iterator[tuple[str, Any]]:
             waiting += inner
 
 
-def _shards(index: Path) -> tuple[Path, ...]:
+def shards_of(index: Path) -> tuple[Path, ...]:
+    """Return the files that an index names.
+
+    :raises ConfigurationError: when one is no file beside it.
+    """
     entries = _json(index).get("weight_map")
     listed = list(entries.values()) if isinstance(entries, dict) else []
     for name in listed:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EINVAL
 from io import BufferedReader
 from pathlib import Path
+from threading import Thread
 from typing import TypeAlias
 
 from ...errors import ConfigurationError
@@ -126,14 +128,27 @@ def hash_files(folder: Path) -> tuple[ArchivedFile, ...]:
 
 
 def _changed(folder: Path, files: list[ArchivedFile]) -> Iterator[Flaw]:
-    largest_first = sorted(files, key=lambda file: -file.size)
-    with ThreadPoolExecutor(_THREADS, "multimodel-verify") as pool:
-        hashes = pool.map(lambda file: _hash(folder / file.path), largest_first)
-        for file, found in zip(largest_first, hashes, strict=True):
-            if found is None:
-                yield Flaw(file.path, "cannot be read")
-            elif found != file.sha256:
-                yield Flaw(file.path, "has other content")
+    waiting = deque(sorted(files, key=lambda file: -file.size))
+    found: dict[str, str | None] = {}
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                file = waiting.popleft()
+                found[file.path] = _hash(folder / file.path)
+
+    # threads of an executor would keep the interpreter from ending
+    threads = [Thread(target=work, name="multimodel-verify", daemon=True) for _ in files[:_THREADS]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for file in files:
+        content = found.get(file.path)
+        if content is None:
+            yield Flaw(file.path, "cannot be read")
+        elif content != file.sha256:
+            yield Flaw(file.path, "has other content")
 
 
 def _hash(file: Path) -> str | None:
