@@ -229,6 +229,9 @@ def test_what_is_converted_from_an_archived_file_has_a_manifest_too(
     flip(found.folder / "model.safetensors")
     with pytest.raises(ConfigurationError, match=r"has other content\nhint: delete `.*: it is made again"):
         list(provider_for(archive.folder).stream(attempt("Hello", "house")))
+    (found.folder / "manifest.json").unlink()
+    with pytest.raises(ConfigurationError, match="says not from what it was converted"):
+        list(provider_for(archive.folder).stream(attempt("Hello", "house")))
     shutil.rmtree(found.folder)
     assert Answer(provider.stream(attempt("Count to 20", "house"))).text == COUNT
     provider.close()

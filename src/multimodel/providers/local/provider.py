@@ -247,7 +247,10 @@ class LocalProvider:
             convert_gguf(source.gguf, folders.conversion(source, self._cache), origin=manifest)
             found = self.describe(model)
             assert found is not None
-        check_hashes(found.folder)  # of what was converted, too
+        if check_hashes(found.folder) is None and manifest is not None:  # of what was converted, too
+            raise ConfigurationError(
+                f"`{found.folder}` says not from what it was converted", hint="delete it: it is made again"
+            )
         self._progress(model, "loading")
         weights = load(model, found, self._device, self._dtype)
         check_hashes(found.folder)  # reads only what changed meanwhile
