@@ -15,12 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from errno import EINVAL
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
 from ...errors import ConfigurationError
-from .manifest import MANIFEST, ArchivedFile, Manifest, read_manifest
+from .manifest import MANIFEST, MOST_FILES, ArchivedFile, Manifest, read_manifest
 
 __all__ = ["Flaw", "check_hashes", "check_sizes", "flaws", "hash_file", "hash_files", "open_plain", "shown"]
 
@@ -85,7 +86,7 @@ def flaws(folder: Path, manifest: Manifest, *, hashes: bool) -> list[Flaw]:
     :param hashes: whether contents are compared too.
     """
     wanted = {file.path: file for file in manifest.files}
-    found = dict(_files(folder))
+    found = dict(islice(_files(folder), MOST_FILES + 2))  # one more than a manifest can name
     told = [Flaw(path, "is not in the manifest") for path in found if path not in wanted and path != MANIFEST]
     same: list[ArchivedFile] = []
     for path, file in wanted.items():
