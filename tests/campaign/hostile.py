@@ -79,6 +79,7 @@ class Campaign:
         self.archive = Archive(root / "archive", lambda: datetime.now(UTC), CAPS)
         self.archive.add(make_weights(root / "good"), Facts())
         self.template = self.archive.add(root / "good", Facts(), "house").folder
+        self.template.chmod(0o755)
         self.template.rename(root / "template")
         (root / "outside").mkdir()
         (root / "outside" / "secret.txt").write_text(CANARY)
