@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import StringIO
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -42,17 +44,18 @@ LONGEST = 2000
 
 @dataclass(slots=True)
 class Figures:
-    """What was tried, and whatever went wrong.
+    """What was tried, each once, and whatever went wrong.
 
+    :ivar archives: what tells hostile folders and tampered archives apart.
     :ivar odd: plain weights that were described or refused.
     :ivar kinds: of what was tried.
     :ivar wrong: what was taken, raised another error, had no words, told a secret, or changed something.
     :ivar taken: well-formed folders and policies that were taken, as they must be.
     """
 
-    archives: int = 0
-    policies: int = 0
-    odd: int = 0
+    archives: set[str] = field(default_factory=set)
+    policies: set[bytes] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)
     taken: int = 0
     kinds: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
@@ -60,8 +63,8 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.archives} hostile archives and {self.policies} hostile policies of {len(self.kinds)} kinds, "
-            f"{self.odd} odd weights, {self.taken} good ones taken; not refused, without words, or with an effect elsewhere: {len(self.wrong)}; "
+            f"{len(self.archives)} hostile archives and {len(self.policies)} hostile policies of {len(self.kinds)} kinds, "
+            f"{len(self.odd)} odd weights, {self.taken} good ones taken; not refused, without words, or with an effect elsewhere: {len(self.wrong)}; "
             f"{self.seconds:.0f} s"
         )
 
@@ -92,7 +95,8 @@ class Campaign:
         """A folder that must not be archived."""
         hostile = make_weights(self.root / "hostile")
         FOLDERS[kind](self.rng, hostile)
-        self.figures.archives += 1
+        if not self.is_new(self.figures.archives, hostile):
+            return
         self.refused(f"folder {kind}", lambda: self.archive.add(hostile, Facts()))
         if kind != "too_many_files":  # the command line has the usual limit
             self.told(f"folder {kind}", "archive", "add", str(hostile))
@@ -105,21 +109,22 @@ class Campaign:
         shutil.copytree(self.root / "template", house)
         house.chmod(0o755)
         ARCHIVED[kind](self.rng, house)
-        self.figures.archives += 1
+        if not self.is_new(self.figures.archives, house):
+            return
         self.refused(f"archived {kind}", lambda: check_hashes(house))
         self.described(f"archived {kind}", house)
         self.told(f"archived {kind}", "archive", "verify", "house")
         if self.archive.verify("good").state != "whole":
             self.figures.wrong.append(f"archived {kind}: the good model suffered")
         self.clean(house)
-        (self.root / "archive" / ".copy").unlink(missing_ok=True)
         self.unchanged(kind)
 
     def odd(self, kind: str) -> None:
         """Plain weights that may be described or refused, and no more."""
         plain = make_weights(self.root / "archive" / "plain")
         ODD[kind](self.rng, plain)
-        self.figures.odd += 1
+        if not self.is_new(self.figures.odd, plain):
+            return
         self.described(f"odd {kind}", plain)
         self.clean(plain)
         self.unchanged(kind)
@@ -140,9 +145,12 @@ class Campaign:
     def policy(self, kind: str) -> None:
         """A policy that must be refused."""
         made = POLICIES[kind](self.rng)
+        content = made if isinstance(made, bytes) else made.encode()
+        if content in self.figures.policies:
+            return
+        self.figures.policies.add(content)
         file = self.root / "hostile.yaml"
-        file.write_bytes(made if isinstance(made, bytes) else made.encode())
-        self.figures.policies += 1
+        file.write_bytes(content)
         known = profiles(os.environ)
         self.refused(f"policy {kind}: {made[:2000]!r}", lambda: load_policy(file, environ=os.environ, profiles=known))
         self.told(f"policy {kind}", "check", str(file))
@@ -200,10 +208,21 @@ class Campaign:
         if [entry.name for entry in self.switches.entries()] != ["openai"]:
             self.figures.wrong.append(f"{what}: the switch is not as it was")
 
+    def is_new(self, known: set[str], folder: Path) -> bool:
+        """Whether a folder was not tried before; one that was is removed."""
+        files = {path: (mode, what) for path, (mode, _changed, what) in tree(folder).items()}
+        mark = sha256(repr(files).encode()).hexdigest()
+        if mark in known:
+            self.clean(folder)
+            return False
+        known.add(mark)
+        return True
+
     def clean(self, folder: Path) -> None:
         for parent, _below, _files in os.walk(folder):
             Path(parent).chmod(0o755)
         shutil.rmtree(folder)
+        (self.root / "archive" / ".copy").unlink(missing_ok=True)  # what a link led to
 
 
 @contextmanager
@@ -230,15 +249,18 @@ def run(archives: int, policies: int, seed: int) -> Figures:
             *(lambda kind=kind: campaign.folder(kind) for kind in FOLDERS),
             *(lambda kind=kind: campaign.tampered(kind) for kind in ARCHIVED),
         ]
-        for number in range(archives):
-            tries[number % len(tries)]()
+        for number, attempt in enumerate(cycle(tries)):
+            if len(campaign.figures.archives) >= archives:
+                break
+            attempt()
             if number % 10 == 0:
                 campaign.good()
             if number % 3 == 0:
                 campaign.odd(campaign.rng.choice(sorted(ODD)))
-        kinds = list(POLICIES)
-        for number in range(policies):
-            campaign.policy(kinds[number % len(kinds)])
+        for kind in cycle(POLICIES):
+            if len(campaign.figures.policies) >= policies:
+                break
+            campaign.policy(kind)
         campaign.switches.audit.verify()
         for path in Path(scratch).rglob("*"):
             if path.is_dir():
