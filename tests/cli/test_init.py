@@ -30,7 +30,7 @@ def test_it_writes_a_policy_from_keys_and_weights_that_has_no_mistakes(run, fold
     ]
     checked = run("check", "--strict")
     assert (checked.code, checked.err) == (0, "multimodel.yaml: no mistakes, 1 note\n")
-    assert "the weights of `local:tiny` are not archived" in checked.out
+    assert "`local:tiny` is not archived" in checked.out
     assert [line.split()[-2] for line in run("status").out.splitlines()[1:]] == ["ready"] * 3
 
 

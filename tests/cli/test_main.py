@@ -35,7 +35,7 @@ def test_the_version_is_printed(run):
 
 
 def test_help_names_every_command(run):
-    commands = ("init", "check", "complete", "status", "off", "on", "providers", "schema", "explain")
+    commands = ("init", "check", "complete", "status", "off", "on", "providers", "schema", "explain", "archive")
     shown = run("--help").out
     assert all(f"\n    {command} " in shown for command in commands)
 

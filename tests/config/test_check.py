@@ -24,6 +24,12 @@ def check(load: Callable[..., Policy], profiles: dict[str, Profile]) -> Callable
     return check_text
 
 
+def test_a_warning_never_says_what_a_variable_holds(check: Callable[..., list[str]]) -> None:
+    (told,) = check(f'{TWO}\noff: [{{operator: "${{WHO}}"}}]', WHO="sk-canary")
+    assert "canary" not in told
+    assert "the value of `${WHO}` is no operator" in told
+
+
 def test_a_policy_without_doubts_has_none(check: Callable[..., list[str]]) -> None:
     assert check(TWO) == []
 

@@ -8,12 +8,14 @@ import math
 import shutil
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from multimodel import AllTargetsFailedError, AsyncClient, Client, ConfigurationError
+from multimodel.governance.archive import Archive, Facts
 from multimodel.providers.base import ProviderSetup
 from multimodel.providers.local import LocalProvider
 from multimodel.providers.local import folder as folders
@@ -82,6 +84,20 @@ def client(archive: Path) -> Iterator[Client]:
     chains = {name: {"chain": [f"local:{name}"]} for name in ("last", "mean", "cls", "qwen3-embedding")}
     with Client({"providers": {"local": {"archive": str(archive), "dtype": "float32"}}, "routes": chains}) as client:
         yield client
+
+
+def test_archived_weights_are_verified_before_they_are_loaded(archive: Path, tmp_path: Path):
+    kept = Archive(tmp_path / "archive", lambda: datetime.now(UTC))
+    folder = kept.add(archive / "mean", Facts(no_licence_text=True)).folder
+    policy = {"providers": {"local": {"archive": str(kept.folder)}}, "routes": {"v": {"chain": ["local:mean"]}}}
+    with Client(policy) as client:
+        assert len(client.embed("v", TEXTS).vectors) == len(TEXTS)
+    weights = folder / "model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with Client(policy) as client, pytest.raises(AllTargetsFailedError) as failed:
+        client.embed("v", TEXTS)
+    assert "`model.safetensors` has other content" in str(failed.value.report)
 
 
 def by_hand(folder: Path, text: str) -> tuple[float, ...]:

@@ -48,6 +48,7 @@ def build_parser() -> ArgumentParser:
     _add_switch_commands(commands)
     _add_audit_commands(commands)
     _add_risk_commands(commands)
+    _add_archive_commands(commands)
     _add_catalogue_commands(commands)
     return parser
 
@@ -59,7 +60,7 @@ class _CommandParser(ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse what stands behind the command's name."""
-        if self._is_inside:  # the intermixed way goes through here
+        if self._is_inside or self._subparsers is not None:  # the intermixed way goes through here
             return super().parse_known_args(args, namespace)
         self._is_inside = True
         try:
@@ -73,6 +74,10 @@ class _Commands:
         self._parsers = parser.add_subparsers(
             title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
         )
+
+    def group(self, name: str, about: str) -> _Commands:
+        """Add a command that has commands of its own."""
+        return _Commands(self._parsers.add_parser(name, help=about, description=about, allow_abbrev=False))
 
     def add(self, name: str, run: str, about: str, *, json: bool = False) -> ArgumentParser:
         """Add a command. ``--config`` may also stand behind its name."""
@@ -153,6 +158,31 @@ def _add_risk_commands(commands: _Commands) -> None:
     risk.add_argument("--ledger", metavar="FILE", help="the ledger of real calls (default: the policy's)")
     risk.add_argument("--since", metavar="SPAN", help="how far back to look, as in `30d` (default: all)")
     risk.add_argument("--html", metavar="FILE", help="write the report with charts to a file of its own, too")
+
+
+def _add_archive_commands(commands: _Commands) -> None:
+    archive = commands.group("archive", "keep weights of your own, with hashes and the licence as it stands today")
+    add = archive.add("add", "archiving.add", "copy a folder of weights into the archive", json=True)
+    add.add_argument("folder", metavar="FOLDER", help="the weights, their tokenizer, licence text and model card")
+    add.add_argument("--name", metavar="NAME", help="the model is `local:NAME` (default: the folder's name)")
+    add.add_argument("--source", metavar="TEXT", help="where they were downloaded from")
+    add.add_argument("--revision", metavar="TEXT", help="which revision of the source")
+    add.add_argument("--author", metavar="TEXT", help="who made the weights (default: as the model card says)")
+    add.add_argument("--licence", "--license", metavar="TEXT", help="its name (default: as the model card says)")
+    text = add.add_mutually_exclusive_group()
+    text.add_argument("--licence-file", "--license-file", metavar="FILE", help="its text, where FOLDER has none")
+    text.add_argument(
+        "--no-licence-text", "--no-license-text", action="store_true", help="there is none, and you know it"
+    )
+    verify = archive.add("verify", "archiving.verify", "compare every file with the hash it had", json=True)
+    verify.add_argument("name", nargs="?", metavar="NAME", help="one model (default: all)")
+    verify.add_argument("--manifest", metavar="HASH", help="what an earlier `verify` said of its manifest")
+    archive.add("list", "archiving.list_models", "tell what is in the archive", json=True)
+    diff = archive.add("diff", "archiving.diff", "tell how a folder differs, its licence above all", json=True)
+    diff.add_argument("name", metavar="NAME", help="a model of the archive")
+    diff.add_argument(
+        "folder", nargs="?", metavar="FOLDER", help="for instance a new download (default: what NAME is now)"
+    )
 
 
 def _add_catalogue_commands(commands: _Commands) -> None:

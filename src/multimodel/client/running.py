@@ -16,7 +16,7 @@ from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import UNWATCHED, content, emit, telemetry
+from ..observe import UNWATCHED, Unwatched, content, emit, telemetry
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids

@@ -34,7 +34,8 @@ def doubtful_entries(
         known = _known(entry.kind, policy, targets, profiles)
         if known is not None and entry.name not in known:
             whose = "any route" if entry.kind == "target" else "the policy or the catalogue"
-            message = f"`{entry.name}` is no {entry.kind} of {whose}: nothing is off by this"
+            name = policy.origin.shown((*path, entry.kind), entry.name)
+            message = f"{name} is no {entry.kind} of {whose}: nothing is off by this"
             hint = did_you_mean(entry.name, sorted(known)) or "correct the name; `multimodel status` shows them"
             yield tell("warning", (*path, entry.kind), message, hint, code="off-names-nothing")
         elif entry.kind == "author":

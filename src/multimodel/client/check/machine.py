@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from ...config import Problem
+from ...governance.archive import archive_doubts
 from ...providers.registry import plugins
 from .subject import Member, Subject
 
 __all__ = ["problems"]
 
 _OURS = ("http", "litellm", "local")
-_MANIFEST = "manifest.json"
 _SCHEMAS = ("json_schema", "json_object")
 
 
@@ -39,11 +39,9 @@ def _target(subject: Subject, member: Member) -> Iterator[Problem]:
         message, hint = f"{member} is skipped: {reason}", hint or "put them there, or set `archive:` of the provider"
         yield subject.tell("warning", member.path, message, hint, code="weights-unusable")
     elif adapter == "local" and why_not is None:
-        folder = planned.account.setup.options["archive"] / planned.plan.target.model
-        if not (folder / _MANIFEST).is_file():
-            message = f"the weights of {member} are not archived: nothing tells whether they were changed"
-            hint = "keep their hashes and their licence with `multimodel archive add`"
-            yield subject.tell("note", member.path, message, hint, code="not-archived")
+        for doubt in archive_doubts(planned.account.setup.options["archive"], planned.plan.target.model):
+            message = f"{member} {doubt.message}"
+            yield subject.tell(doubt.severity, member.path, message, doubt.hint, code=doubt.code)
     elif adapter == "litellm" and find_spec("litellm") is None:
         message, hint = f"{member} cannot be asked: litellm is not installed", "pip install 'multimodel[litellm]'"
         yield subject.tell("warning", member.path, message, hint, code="extra-missing")

@@ -9,17 +9,20 @@ from tempfile import mkdtemp
 from ...errors import ConfigurationError
 from .extra import require
 from .load import first_line, loading
+from .manifest import Licence, Manifest, write_manifest
+from .seal import hash_files
 
 __all__ = ["convert_gguf"]
 
 _KEPT = ("LICENSE*", "NOTICE*", "README*")
 
 
-def convert_gguf(source: Path, destination: Path) -> Path:
+def convert_gguf(source: Path, destination: Path, *, origin: Manifest | None = None) -> Path:
     """Convert one GGUF file, with its tokenizer and chat template, to a folder of float32 safetensors.
 
     The folder appears when it is whole, or not at all. One that is there already is left as it is.
 
+    :param origin: the manifest of the folder that ``source`` was archived in: what is made of it gets one too.
     :returns: ``destination``.
     :raises ConfigurationError: when the file cannot be converted, or the folder not be written.
     """
@@ -37,6 +40,10 @@ def convert_gguf(source: Path, destination: Path) -> Path:
     try:
         with loading():
             _convert(source, unfinished)
+        if origin is not None:
+            licence = Licence(name=origin.licence.name, seen=origin.licence.seen)
+            facts = {"name": destination.name, "licence": licence, "files": hash_files(unfinished)}
+            write_manifest(unfinished, origin.model_copy(update=facts))
         _publish(unfinished, destination)
     except ConfigurationError:
         raise

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from ...errors import ConfigurationError, error_for
 from . import folder as folders
@@ -19,6 +19,7 @@ from .folder import Source
 from .headers import safetensors_parameters
 from .load import SAFELY, device_of, dtype_of, dtypes_for, first_line, loading, model_from
 from .memory import free_memory
+from .seal import shown
 
 __all__ = ["EmbeddingModel", "EmbeddingWeights", "describe_embedding", "load_embedding", "tokenized"]
 
@@ -103,7 +104,7 @@ def describe_embedding(source: Source) -> EmbeddingModel | None:
         return None
     other = [step for step in steps or () if step not in _STEPS]
     if other:
-        raise ConfigurationError(f"`{name}` needs the step `{other[0][:40]}`, which is not known here")
+        raise ConfigurationError(f"`{name}` needs the step `{shown(other[0][:40])}`, which is not known here")
     text = source.config.get("text_config")
     windows = [(text if isinstance(text, dict) else source.config).get("max_position_embeddings")]
     windows.append(_value(source.folder / "sentence_bert_config.json", "max_seq_length"))
@@ -175,6 +176,7 @@ def tokenized(weights: EmbeddingWeights, texts: Sequence[str], dimensions: int |
 def _pooling(file: Path) -> Pooling:
     name = f"{file.parents[1].name}/1_Pooling/config.json"
     config = _json(file)
+    config = config if isinstance(config, dict) else {}
     asked = [key for key, value in config.items() if key.startswith("pooling_mode") and value is True]
     mode = config.get("pooling_mode")  # as newer versions write it
     if isinstance(mode, str):
@@ -188,7 +190,9 @@ def _steps(file: Path) -> tuple[str, ...] | None:
     if not file.is_file():
         return None
     listed = _json(file)
-    steps = [step.get("type") if isinstance(step, dict) else None for step in cast("Any", listed)]
+    if not isinstance(listed, list):
+        raise ConfigurationError(f"`{file.parent.name}/{file.name}` is no list of steps")
+    steps = [step.get("type") if isinstance(step, dict) else None for step in listed]
     return tuple(str(step).rpartition(".")[2] for step in steps)
 
 

@@ -18,8 +18,21 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from .headers import gguf_header, safetensors_parameters
+from .seal import check_sizes, shown
 
-__all__ = ["LocalModel", "Source", "conversion", "describe", "inspect", "locate", "names", "template_of"]
+__all__ = [
+    "LocalModel",
+    "Source",
+    "check_code",
+    "conversion",
+    "describe",
+    "inspect",
+    "locate",
+    "names",
+    "runs_code",
+    "shards_of",
+    "template_of",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _REFUSED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".py", ".pyc"}
@@ -104,9 +117,10 @@ def inspect(folder: Path) -> Source:
     files = sorted(_files(folder))
     configs = {path.name: _json(path) for path in files if path.parent == folder and path.name in _CONFIGS}
     for name, config in configs.items():
-        _check_config(name, config)
+        check_code(name, config)
+        _check_quantisation(config)
     index = folder / _INDEX
-    shards = _shards(index) if index in files else ()
+    shards = shards_of(index) if index in files else ()
     one = folder / _ONE
     weights = (one,) if one in files else shards
     if not weights:
@@ -143,6 +157,7 @@ def describe(source: Source, cache: Path | None) -> LocalModel:
     if gguf is not None:
         made = conversion(source, cache)
         if made.is_dir():
+            check_sizes(made)
             return _describe(inspect(made), converted=True)
         header = gguf_header(gguf)
         return _model(source, header.window, header.parameters, header.template)
@@ -177,12 +192,18 @@ def template_of(folder: Path) -> str:
     """Return the chat template of a folder; empty when there is none."""
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        return file.read_bytes().decode(errors="replace")
     config = folder / "tokenizer_config.json"
     given = _json(config).get("chat_template") if config.is_file() else None
     if isinstance(given, list):  # several, by name
-        given = {entry.get("name"): entry.get("template") for entry in given if isinstance(entry, dict)}.get("default")
+        named = (entry for entry in given if isinstance(entry, dict) and entry.get("name") == "default")
+        given = next(named, {}).get("template")
     return given if isinstance(given, str) else ""
+
+
+def runs_code(name: str) -> bool:
+    """Whether a file can run code when it is loaded, by its name: pickles and what holds them, and Python."""
+    return Path(name).suffix.lower() in _REFUSED
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -196,12 +217,13 @@ def _files(folder: Path) -> Iterator[Path]:
             path = Path(parent, name)
             if path.is_symlink() and not path.resolve().is_relative_to(real):
                 raise ConfigurationError(
-                    f"`{path.relative_to(folder.parent)}` is a link that leads out of the folder", hint="copy the file"
+                    f"`{shown(str(path.relative_to(folder.parent)))}` is a link that leads out of the folder",
+                    hint="copy the file",
                 )
         for name in files:
-            if Path(name).suffix.lower() in _REFUSED:
+            if runs_code(name):
                 raise ConfigurationError(
-                    f"`{Path(parent, name).relative_to(folder.parent)}` can run code when it is loaded",
+                    f"`{shown(str(Path(parent, name).relative_to(folder.parent)))}` can run code when it is loaded",
                     hint="remove it; weights are taken from `.safetensors` files only",
                 )
             if name == "adapter_config.json":
@@ -222,35 +244,52 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check_config(name: str, config: dict[str, Any]) -> None:
+def check_code(name: str, config: object) -> None:
+    """Refuse a configuration that names code.
+
+    :param name: of its file.
+    :raises ConfigurationError: says where.
+    """
     for key, value in _entries(config):
         if _NAMES_CODE.fullmatch(key) and value and isinstance(value, str | dict):
-            raise ConfigurationError(f"`{name}` names code to run in `{key}`", hint="use weights that need no code")
+            raise ConfigurationError(
+                f"`{name}` names code to run in `{shown(key)}`", hint="use weights that need no code"
+            )
+
+
+def _check_quantisation(config: dict[str, Any]) -> None:
+    for key, value in _entries(config):
         if key == "quantization_config" and value:
             method = value.get("quant_method", "unknown") if isinstance(value, dict) else "unknown"
             raise ConfigurationError(
-                f"weights quantised by `{str(method)[:40]}` are not supported",
+                f"weights quantised by `{shown(str(method)[:40])}` are not supported",
                 hint="use the unquantised weights, or GGUF",
             )
 
 
 def _entries(value: object) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield key, item
-            yield from _entries(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _entries(item)
+    """Yield every key and its value, however deep."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            yield from inner.items()
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
 
 
-def _shards(index: Path) -> tuple[Path, ...]:
+def shards_of(index: Path) -> tuple[Path, ...]:
+    """Return the files that an index names.
+
+    :raises ConfigurationError: when one is no file beside it.
+    """
     entries = _json(index).get("weight_map")
-    listed = set(entries.values()) if isinstance(entries, dict) else set()
+    listed = list(entries.values()) if isinstance(entries, dict) else []
     for name in listed:
         plain = isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name and "\\" not in name
         if not plain or not (index.parent / name).is_file():
             raise ConfigurationError(
-                f"`{index.parent.name}/{index.name}` names `{str(name)[:100]}`, which is no file of the folder"
+                f"`{index.parent.name}/{index.name}` names `{shown(str(name)[:100])}`, which is no file of the folder"
             )
-    return tuple(index.parent / name for name in sorted(listed))
+    return tuple(index.parent / name for name in sorted(set(listed)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,7 @@ _LONGEST = 100_000_000  # bytes of a safetensors header: the format's own limit
 _SCALARS = ["B", "b", "H", "h", "I", "i", "f", "?", "", "", "Q", "q", "d"]  # by GGUF's number of the type
 _STRING, _ARRAY = 8, 9
 _VERSIONS = (2, 3)
+_DIMENSIONS = 16  # of a tensor: a product of millions of numbers would take for ever
 
 
 def safetensors_parameters(file: Path) -> int:
@@ -68,7 +70,7 @@ def gguf_header(file: Path) -> GgufHeader:
     try:
         with file.open("rb") as opened:
             return _gguf(opened)
-    except (ValueError, struct.error, IndexError, MemoryError, OverflowError, RecursionError):
+    except (ValueError, struct.error, IndexError, MemoryError, OverflowError, RecursionError, OSError):
         raise ConfigurationError(
             f"`{file.name}` is damaged or no GGUF file of version 2 or 3", hint="copy it again from where it came from"
         ) from None
@@ -83,7 +85,13 @@ def _safetensors(file: BinaryIO, size: int) -> int:
     end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
     if 8 + length + end != size:
         raise ValueError
-    return sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+    return sum(_numbers(tensor["shape"]) for tensor in tensors.values())
+
+
+def _numbers(shape: Sequence[int]) -> int:
+    if len(shape) > _DIMENSIONS:
+        raise ValueError
+    return math.prod(shape)
 
 
 def _gguf(file: BinaryIO) -> GgufHeader:
@@ -100,7 +108,7 @@ def _gguf(file: BinaryIO) -> GgufHeader:
     for _ in range(tensors):
         _string(file)
         dimensions = _scalar(file, "I")
-        parameters += math.prod(struct.unpack(f"<{dimensions}Q", file.read(8 * dimensions)))
+        parameters += _numbers(struct.unpack(f"<{dimensions}Q", file.read(8 * dimensions)))
         file.seek(12, 1)  # type and offset
     return GgufHeader(found, parameters)
 

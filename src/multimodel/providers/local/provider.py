@@ -26,8 +26,10 @@ from .engine import Engine, EngineSettings, Row
 from .extra import require
 from .folder import LocalModel
 from .load import Weights, load
+from .manifest import Manifest
 from .patience import Patience
 from .sampling import Sampler
+from .seal import check_hashes, check_sizes
 from .text import Writer
 
 __all__ = ["LocalProvider"]
@@ -45,7 +47,10 @@ class LocalProvider:
     - ``threads``, ``device``, ``dtype``: how to compute; by default what torch and the machine suggest;
     - ``max_rows`` (16): requests that are computed together; ``queue`` (64): requests that may wait;
     - ``progress``: called as ``progress(model, stage)`` while weights are loaded, on a thread of its own; the stages
-      are ``converting``, ``loading`` and ``ready``.
+      are ``verifying``, ``converting``, ``loading`` and ``ready``.
+
+    Weights that were archived must be as their manifest says: names and sizes whenever they are described, hashes
+    before they are loaded.
 
     All providers of a process share the weights they have in common, with the first one's settings.
     """
@@ -83,7 +88,7 @@ class LocalProvider:
         :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
         """
         try:
-            where = folders.locate(self._archive, model)
+            where = self._locate(model)
             if where is None:
                 return None
             source = folders.inspect(where)
@@ -103,7 +108,7 @@ class LocalProvider:
         :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
         """
         try:
-            where = folders.locate(self._archive, model)
+            where = self._locate(model)
             found = None if where is None else describe_embedding(folders.inspect(where))
         except OSError as error:
             raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
@@ -217,27 +222,49 @@ class LocalProvider:
             return registry.acquire(self, which, EmbeddingEngine, self._settings, load)
         return registry.acquire(self, which, Engine, self._settings, partial(self._load, model))
 
+    def _locate(self, model: str) -> Path | None:
+        where = folders.locate(self._archive, model)
+        if where is not None:
+            check_sizes(where)
+        return where
+
+    def _verify(self, model: str) -> Manifest | None:
+        """Compare the hashes of archived weights. Takes a while: on no caller's thread."""
+        where = folders.locate(self._archive, model)
+        if where is None or check_sizes(where) is None:
+            return None
+        self._progress(model, "verifying")
+        return check_hashes(where)
+
     def _load(self, model: str) -> Weights:
+        manifest = self._verify(model)
         found = self.describe(model)
         if found is None:
             raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
         source = folders.inspect(found.folder)
         if source.gguf is not None:
             self._progress(model, "converting")
-            convert_gguf(source.gguf, folders.conversion(source, self._cache))
+            convert_gguf(source.gguf, folders.conversion(source, self._cache), origin=manifest)
             found = self.describe(model)
             assert found is not None
+        if check_hashes(found.folder) is None and manifest is not None:  # of what was converted, too
+            raise ConfigurationError(
+                f"`{found.folder}` says not from what it was converted", hint="delete it: it is made again"
+            )
         self._progress(model, "loading")
         weights = load(model, found, self._device, self._dtype)
+        check_hashes(found.folder)  # reads only what changed meanwhile
         self._progress(model, "ready")
         return weights
 
     def _load_embedding(self, model: str) -> EmbeddingWeights:
+        self._verify(model)
         found = self.describe_embedding(model)
         if found is None:
             raise ConfigurationError(f"no weights `{model}` in `{self._archive}`")
         self._progress(model, "loading")
         weights = load_embedding(model, found, self._device, self._dtype)
+        check_hashes(found.folder)
         self._progress(model, "ready")
         return weights
 
