@@ -142,6 +142,13 @@ def _add_rehearsal_commands(commands: _Commands) -> None:
         metavar="NAME:IN/OUT",
         help="tokens of prompt and answer, as in `1000/300`, which is the default; may be repeated",
     )
+    simulate.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME:N/m",
+        help="requests that a vendor takes, as in `deepseek:600/m` (default: any number); may be repeated",
+    )
     simulate.add_argument("--seed", type=int, default=1, metavar="N", help="decides all chance (default: %(default)s)")
     simulate.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
 

@@ -4,81 +4,160 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, get_args
 
 from ..client.core import Core
-from ..config import MistakeError, parse_duration
+from ..config import MistakeError, OffEntry, parse_duration
 from ..errors import ConfigurationError
 from ..rehearsal.scenario import Fault, Habits, OutageSpan, Scenario
 from .parser import MisuseError
 from .printing import tell
 
-__all__ = ["route_of", "scenario_of"]
+__all__ = ["Asked", "read", "route_of", "scenario_of"]
 
 _MOST = 20_000_000
 """Calls that are played at most: a quarter of an hour or so."""
 _FAULTS = get_args(Fault)
-_OUTAGE = "write `NAME:SPAN`, `NAME:START+SPAN` or either with `:KIND`, as in `alibaba:10m+2h:silent`"
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?", re.ASCII)
+_OUTAGE = "write `NAME:SPAN`, `NAME:START+SPAN`, or either with `:KIND`, as in `alibaba:10m+2h:silent`"
+_LATENCY = "write `NAME:FIRST/TOTAL`, as in `dashscope:400ms/2s`; without a name it holds for all"
+_TOKENS = "write `NAME:INPUT/OUTPUT`, as in `dashscope:1000/300`; without a name it holds for all"
 _PER = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_TOKENS = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
-_LONGEST_LEAD, _SHORTEST_LEAD = 300.0, 30.0
-
-
-def route_of(args: Namespace, core: Core) -> str:
-    """Return the route to play: the one that is named, the only one, `chat`, or the first."""
-    if args.route is not None:
-        return core.route(args.route)[0]
-    first, *others = core.policy.routes
-    route = "chat" if "chat" in others else first
-    if others:
-        tell(f"note: route `{route}` is played; `--route` names another of {len(others) + 1}")
-    return route
+_COUNTS = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
+_LEAD = (30.0, 300.0)  # seconds before an outage, at least and at most
+_USUAL = 600.0
 
 
 class _Outage(NamedTuple):
-    """An outage as it was written."""
-
     name: str
     start: float | None
     seconds: float
     fault: Fault
 
 
-def scenario_of(args: Namespace, core: Core, route: str) -> Scenario:
+class _Latency(NamedTuple):
+    name: str
+    first: float
+    total: float
+
+
+class _Tokens(NamedTuple):
+    name: str
+    prompt: int
+    output: int
+
+
+class _Limit(NamedTuple):
+    name: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments, read without a policy.
+
+    :ivar outages: one without a start begins when calls have come for a while.
+    """
+
+    outages: tuple[_Outage, ...]
+    latencies: tuple[_Latency, ...]
+    tokens: tuple[_Tokens, ...]
+    limits: tuple[_Limit, ...]
+    rate: float
+    seconds: float
+    seed: int
+
+
+def read(args: Namespace) -> Asked:
     """Read the arguments.
 
     :raises MisuseError: one of them makes no sense.
-    :raises ConfigurationError: a name means nothing in the policy, or nobody in the route.
     """
-    written = [_outage(text) for text in args.outage]
-    rate = _rate(args.rate)
-    longest = max((one.seconds for one in written), default=0.0)
-    lead = min(_LONGEST_LEAD, max(_SHORTEST_LEAD, longest / 4.0))
-    spans = [
-        OutageSpan(core.switchboard.subject(one.name), lead if one.start is None else one.start, one.seconds, one.fault)
-        for one in written
-    ]
-    seconds = _duration("--for", args.duration) if args.duration is not None else None
-    if seconds is None:
-        seconds = max(span.end for span in spans) + 2.0 * lead if spans else 600.0
-    for span in spans:
-        if span.start >= seconds:
-            raise MisuseError(f"`--outage`: `{span.subject.name}` goes out after the end", "give `--for` a longer span")
-        if span.end > seconds:
-            tell(f"note: the calls end before the outage of `{span.subject.name}` does")
+    outages = [_outage(text) for text in args.outage]
+    least, most = _LEAD
+    lead = min(most, max(least, max((one.seconds for one in outages), default=0.0) / 4.0))
+    outages = [one._replace(start=lead) if one.start is None else one for one in outages]
+    ends = [(one.start or 0.0) + one.seconds for one in outages]
+    seconds = max(ends) + 2.0 * lead if ends else _USUAL
+    if args.duration is not None:
+        seconds = _duration("--for", args.duration)
+    rate = _rate("--rate", args.rate)
+    for one in outages:
+        if (one.start or 0.0) >= seconds:
+            raise MisuseError(f"`--outage`: `{one.name}` goes out after the end", "give `--for` a longer span")
     if rate * seconds > _MOST:
         raise MisuseError(f"{rate * seconds:,.0f} calls would take too long", "lower `--rate`, or `--for`")
-    return Scenario(
-        outages=tuple(sorted(spans, key=lambda span: span.start)),
-        rate=rate,
-        seconds=seconds,
-        habits=_habits(args, core, route),
-        seed=args.seed,
+    return Asked(
+        tuple(outages),
+        tuple(map(_latency, args.latency)),
+        tuple(map(_tokens, args.tokens)),
+        tuple(map(_limit, args.limit)),
+        rate,
+        seconds,
+        args.seed,
     )
+
+
+def route_of(name: str | None, asked: Asked, core: Core) -> str:
+    """Return the route to play: the one that is named, else `chat` or the first that who is out has a target of."""
+    if name is not None:
+        return core.route(name)[0]
+    routes = sorted(core.policy.routes, key=lambda route: route != "chat")
+    subjects = [core.switchboard.subject(one.name) for one in asked.outages]
+    hit = (route for route in routes if all(_covered(core, route, subject) for subject in subjects))
+    found = next(hit, routes[0])
+    if len(routes) > 1:
+        tell(f"note: of {len(routes)} routes `{found}` is played; `--route` names another")
+    return found
+
+
+def scenario_of(asked: Asked, core: Core, route: str) -> Scenario:
+    """Look up who is meant.
+
+    :raises ConfigurationError: a name means nothing in the policy, or nobody in the route.
+    """
+    spans = [
+        OutageSpan(core.switchboard.subject(one.name), one.start or 0.0, one.seconds, one.fault)
+        for one in asked.outages
+    ]
+    for span in spans:
+        if span.end > asked.seconds:
+            tell(f"note: the calls end before the outage of `{span.subject.name}` does")
+    habits = {str(planned.plan.target): Habits() for planned in core.chain(route)}
+    for name, first, total in asked.latencies:  # of two words about the same target, the later one holds
+        for key in _targets(core, route, name):
+            habits[key] = replace(habits[key], first=first, total=total)
+    for name, prompt, output in asked.tokens:
+        for key in _targets(core, route, name):
+            habits[key] = replace(habits[key], prompt=prompt, output=output)
+    for name, limit in asked.limits:
+        for key in _targets(core, route, name):
+            habits[key] = replace(habits[key], limit=limit)
+    outages = tuple(sorted(spans, key=lambda span: span.start))
+    return Scenario(outages, asked.rate, asked.seconds, habits, asked.seed)
+
+
+def _targets(core: Core, route: str, name: str) -> list[str]:
+    """Return the targets of a route that a name means; no name means all."""
+    if not name:
+        return [str(planned.plan.target) for planned in core.chain(route)]
+    subject = core.switchboard.subject(name)
+    found = _covered(core, route, subject)
+    if not found:
+        raise ConfigurationError(f"{subject.kind} `{name}` has no target in route `{route}`")
+    return found
+
+
+def _covered(core: Core, route: str, subject: OffEntry) -> list[str]:
+    moment = datetime.now(UTC)
+    return [
+        str(one.plan.target)
+        for one in core.chain(route)
+        if subject.covers(one.plan.target, jurisdiction=one.plan.jurisdiction, at=moment)
+    ]
 
 
 def _outage(text: str) -> _Outage:
@@ -98,11 +177,11 @@ def _outage(text: str) -> _Outage:
     return _Outage(name, begins, seconds, fault)
 
 
-def _rate(text: str) -> float:
+def _rate(option: str, text: str) -> float:
     match = _RATE.fullmatch(text)
     rate = float(match[1]) / _PER[match[2]] if match else 0.0
     if not 0.0 < rate < float("inf"):
-        raise MisuseError(f"`--rate`: `{text}` is no rate", "write it as in `50/s`, `200/m` or `1000/h`")
+        raise MisuseError(f"`{option}`: `{text}` is no rate", "write it as in `50/s`, `200/m` or `1000/h`")
     return rate
 
 
@@ -116,27 +195,28 @@ def _duration(option: str, text: str) -> float:
     return seconds
 
 
-def _habits(args: Namespace, core: Core, route: str) -> dict[str, Habits]:
-    """Read what is assumed of the targets; of two words about the same, the later one holds."""
-    habits = {str(planned.plan.target): Habits() for planned in core.chain(route)}
-    for text in args.latency:
-        name, _, times = text.rpartition(":")
-        first, slash, total = times.partition("/")
-        begins, ends = _time(first), _time(total)
-        if not slash or begins is None or ends is None or not ends or begins > ends:
-            hint = "write `NAME:FIRST/TOTAL`, as in `dashscope:400ms/2s`; without a name it holds for all"
-            raise MisuseError(f"`--latency`: `{text}` is no pair of times, the first content's and the end's", hint)
-        for key in _targets(core, route, name):
-            habits[key] = replace(habits[key], first=begins, total=ends)
-    for text in args.tokens:
-        name, _, tokens = text.rpartition(":")
-        match = _TOKENS.fullmatch(tokens)
-        if match is None:
-            hint = "write `NAME:INPUT/OUTPUT`, as in `dashscope:1000/300`; without a name it holds for all"
-            raise MisuseError(f"`--tokens`: `{text}` is no pair of numbers", hint)
-        for key in _targets(core, route, name):
-            habits[key] = replace(habits[key], prompt=int(match[1]), output=int(match[2]))
-    return habits
+def _latency(text: str) -> _Latency:
+    name, _, times = text.rpartition(":")
+    first, _, total = map(_time, times.partition("/"))
+    if first is None or not total or first > total:
+        raise MisuseError(f"`--latency`: `{text}` is no pair of times, of the first content and the end", _LATENCY)
+    return _Latency(name, first, total)
+
+
+def _tokens(text: str) -> _Tokens:
+    name, _, counts = text.rpartition(":")
+    match = _COUNTS.fullmatch(counts)
+    if match is None:
+        raise MisuseError(f"`--tokens`: `{text}` is no pair of numbers, of the prompt and the answer", _TOKENS)
+    return _Tokens(name, int(match[1]), int(match[2]))
+
+
+def _limit(text: str) -> _Limit:
+    name, _, rate = text.rpartition(":")
+    limit = int(60.0 * _rate("--limit", rate))
+    if limit < 1:
+        raise MisuseError(f"`--limit`: `{text}` is less than one request a minute")
+    return _Limit(name, limit)
 
 
 def _time(text: str) -> float | None:
@@ -147,19 +227,3 @@ def _time(text: str) -> float | None:
         return parse_duration(text)
     except MistakeError:
         return None
-
-
-def _targets(core: Core, route: str, name: str) -> list[str]:
-    """Return the targets of a route that a name means; no name means all."""
-    chain, moment = core.chain(route), datetime.now(UTC)
-    if not name:
-        return [str(planned.plan.target) for planned in chain]
-    subject = core.switchboard.subject(name)
-    found = [
-        str(one.plan.target)
-        for one in chain
-        if subject.covers(one.plan.target, jurisdiction=one.plan.jurisdiction, at=moment)
-    ]
-    if not found:
-        raise ConfigurationError(f"{subject.kind} `{name}` has no target in route `{route}`")
-    return found

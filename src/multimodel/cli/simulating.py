@@ -14,25 +14,26 @@ from ..rehearsal.report import OutageFigures, Rehearsal, TargetFigures, rehearse
 from .opening import open_to_look
 from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
-from .scenarios import route_of, scenario_of
+from .scenarios import read, route_of, scenario_of
 
 __all__ = ["simulate"]
 
-_LONG = 50_000  # calls, of which progress is told
+_LONG = 100_000  # calls, of which progress is told
 
 
 def simulate(args: Namespace) -> int:
     """Play a scenario on a route and print what became of its calls."""
     args.config = args.policy or args.config
+    asked = read(args)
     if args.svg is not None and not Path(args.svg).absolute().parent.is_dir():
         raise MisuseError(f"`--svg`: there is no folder `{Path(args.svg).parent}`")
     with open_to_look(args) as client:
         core = client._core  # noqa: SLF001  # for people, so for no other caller
-        route = route_of(args, core)
-        scenario = scenario_of(args, core, route)
+        route = route_of(args.route, asked, core)
+        scenario = scenario_of(asked, core, route)
         if scenario.rate * scenario.seconds > _LONG:
             tell(f"playing about {scenario.rate * scenario.seconds:,.0f} calls")
-            scenario = replace(scenario, progress=lambda share: tell(f"{share:.0%} played"))
+            scenario = replace(scenario, progress=lambda share: tell(f"{100 * share:.0f} % played"))
         rehearsal = rehearse(core, route, scenario)
     if args.svg is not None:
         from ..rehearsal.svg import svg
@@ -55,9 +56,7 @@ def _print(rehearsal: Rehearsal) -> None:
     rows = [_row(_who(phase.out), clock(phase.start), phase.figures, marks) for phase in rehearsal.phases]
     print_table(_PHASES, [*rows, _row("all", None, whole, marks)])
     for kind, count in whole.failed.items():
-        reasons = sorted(rehearsal.reasons.items(), key=lambda item: -item[1])
-        why = ", ".join(f"{reason} {number:,}" for reason, number in reasons)
-        print(f"failed: {count:,} {kind}" + (f" ({why})" if kind == "all_targets_failed" and why else ""))
+        print(f"failed: {count:,} with {kind}" + (_reasons(rehearsal) if kind == "all_targets_failed" else ""))
     if rehearsal.outages:
         print()
         print_table(_OUTAGES, [row for outage in rehearsal.outages for row in _outage(outage)])
@@ -75,6 +74,11 @@ def _print(rehearsal: Rehearsal) -> None:
 _PHASES = ("calls", "from", "number", "answered", "failed", "by", "p50", "p95", "p99", "attempts a call", "USD")
 _OUTAGES = ("out", "from", "for", "as", "target", "requests sent", "noticed after", "used again after")
 _TARGETS = ("", "target", "answered", "first content", "end", "tokens", "USD an answer")
+
+
+def _reasons(rehearsal: Rehearsal) -> str:
+    told = sorted(rehearsal.reasons.items(), key=lambda item: -item[1])
+    return ", where targets met: " + ", ".join(f"{reason} in {number:,}" for reason, number in told)
 
 
 def _who(out: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from ..errors import error_for
 from ..types import Finished, TextDelta, Usage
 from .lookout import Met
 from .scenario import SPREAD, Fault, Habits
-from .vendors import Failing, Silent, Vendor
+from .vendors import Failing, Quota, Silent, Vendor
 
 __all__ = ["Actor"]
 
@@ -37,19 +37,21 @@ class Actor:
         self._end = Finished("stop", usage)
         self._outages = outages
         self._desk = None if habits.rows is None else _Desk(habits.rows, habits.queue)
+        self._usual: Vendor = self._answer if habits.limit is None else Quota(habits.limit, otherwise=self._answer)
 
     def __call__(self, start: Start, now: float, rng: Random) -> Script:
         """Answer once, or be out."""
-        factor = rng.lognormvariate(0.0, SPREAD)
-        for met in self._outages:
-            if met.span.start <= now < met.span.end:
-                met.attempts[start.plan.key] += 1
-                if met.span.fault != "slow":
-                    return _BROKEN[met.span.fault](start, now, rng)
-                factor *= _SLOWER
-        return self._answer(start, now, factor)
+        for met in self._out(now):
+            met.attempts[start.plan.key] += 1
+            if met.span.fault in _BROKEN:
+                return _BROKEN[met.span.fault](start, now, rng)
+        return self._usual(start, now, rng)
 
-    def _answer(self, start: Start, now: float, factor: float) -> Script:
+    def _out(self, now: float) -> list[Met]:
+        return [met for met in self._outages if met.span.start <= now < met.span.end]
+
+    def _answer(self, start: Start, now: float, rng: Random) -> Script:
+        factor = rng.lognormvariate(0.0, SPREAD) * (_SLOWER if self._out(now) else 1.0)
         first, total = self._habits.first * factor, self._habits.total * factor
         wait = 0.0
         if self._desk is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..drivers.simulated import SimulatedDriver
@@ -39,8 +40,8 @@ class Lookout:
         self._unnoticed: list[tuple[Met, TargetPlan]] = []
         self._unused: list[tuple[Met, str]] = []
         for met in outages:
-            driver.at(met.span.start, lambda met=met: self._begins(met))  # type: ignore[misc]  # each its own
-            driver.at(met.span.end, lambda met=met: self._ends(met))  # type: ignore[misc]  # likewise
+            driver.at(met.span.start, partial(self._begins, met))
+            driver.at(met.span.end, partial(self._ends, met))
 
     def _begins(self, met: Met) -> None:
         self._await([*self._unnoticed, *((met, plan) for plan in met.plans)])

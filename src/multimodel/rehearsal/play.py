@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from ..client.cost import CostAtMost, budget_settings
@@ -38,21 +39,13 @@ class Play:
         self.outages = [Met(span, tuple(one.plan for one in stage.out(span))) for span in scenario.outages]
         self.slots = slots_of(scenario)
         self._starts = [slot.start for slot in self.slots]
-        self._actors = {
-            plan.key: (
-                Actor(
-                    stage.habits[plan.key], stage.usages[plan.key], [met for met in self.outages if plan in met.plans]
-                ),
-                Random(f"{scenario.seed} {plan.key}"),
-            )
-            for plan in (one.plan for one in stage.chain)
-        }
+        self._actors = {key: (self._actor(key), Random(f"{scenario.seed} {key}")) for key in stage.habits}
         self._plans = [one.plan for one in stage.chain]
         self._settings = call_settings(stage.settings, stream=False)
         budget = stage.settings.budget
         self._budget = None if budget is None else budget_settings(budget)
         self._spendings = Spendings()
-        prompt = "x" * _CHARACTERS * max(habits.prompt for habits in stage.habits.values())
+        prompt = "x" * _CHARACTERS * max(1, *(habits.prompt for habits in stage.habits.values()))
         self._cost_at_most = CostAtMost(Request.model_validate({"messages": prompt}), stage.chain)
         self._chance = Random(f"{scenario.seed} callers")
         self._rng = Random(f"{scenario.seed} engine")
@@ -67,7 +60,7 @@ class Play:
         progress, seconds = self._scenario.progress, self._scenario.seconds
         if progress is not None:
             for step in range(1, _STEPS):
-                self._driver.at(seconds * step / _STEPS, lambda share=step / _STEPS: progress(share))  # type: ignore[misc]  # each its own
+                self._driver.at(seconds * step / _STEPS, partial(progress, step / _STEPS))
         self._driver.plan(self._gap(), self, self.token, None)
         self._driver.run()
 
@@ -83,6 +76,10 @@ class Play:
         if self._budget is not None:
             call.budget = Budget(self._budget, self._spendings.today((None, call.route), int(now // _DAY)))
         self._driver.begin(run(call, self._chain(), self._health, self._rng), slot)
+
+    def _actor(self, key: str) -> Actor:
+        outages = [met for met in self.outages if key in (plan.key for plan in met.plans)]
+        return Actor(self._stage.habits[key], self._stage.usages[key], outages)
 
     def _gap(self) -> float:
         return self._chance.expovariate(self._scenario.rate)

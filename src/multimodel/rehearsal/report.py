@@ -151,8 +151,10 @@ def _assumptions(stage: Stage, scenario: Scenario) -> Iterator[str]:
     yield f"times of a target are medians; one answer in twenty takes {_TAIL:.1f} times as long, or longer"
     for fault in dict.fromkeys(span.fault for span in scenario.outages):
         yield f"outage `{fault}`: {FAULTS[fault]}; what is under way when it begins is finished"
-    yield "vendors refuse nothing for its rate, and nothing fails but by an outage"
+    yield "nothing else fails, and vendors refuse nothing for its rate but where a limit is given"
     for key, habits in stage.habits.items():
+        if habits.limit is not None:
+            yield f"{key} takes {habits.limit:,} requests in any minute, and says how long the others are to wait"
         if habits.rows is not None:
             yield f"{key} writes {habits.rows} answers at a time, {habits.queue} requests wait; its weights are loaded"
     yield "prices are the catalogue's list prices"

@@ -32,6 +32,7 @@ class Habits:
     :ivar total: seconds to the end of the answer, the median.
     :ivar prompt: tokens of a prompt, as its vendor counts them.
     :ivar output: tokens of an answer.
+    :ivar limit: requests that it takes in any minute; None is any number.
     :ivar rows: answers that it writes at a time; None is any number.
     :ivar queue: requests that may wait for that.
     """
@@ -40,6 +41,7 @@ class Habits:
     total: float = 3.0
     prompt: int = 1000
     output: int = 300
+    limit: int | None = None
     rows: int | None = None
     queue: int = 0
 
