@@ -57,6 +57,7 @@ def test_without_an_outage_the_first_target_answers_all(simulate):
 def test_an_outage_is_noticed_and_the_next_target_answers_until_it_is_over(simulate):
     told = simulate("--outage", "alibaba:10m", "--rate", "20/s")
     (before, during, after), (outage,) = told["phases"], told["outages"]
+    assert [phase["name"] for phase in told["phases"]] == ["before", "during", "after"]
     assert [phase["out"] for phase in told["phases"]] == [[], ["alibaba"], []]
     assert (before["end"], during["end"] - during["start"]) == (outage["start"], 600.0)
     assert figures(told)[0] == ({FIRST: before["figures"]["calls"]}, 0)

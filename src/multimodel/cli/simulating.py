@@ -10,7 +10,7 @@ from pathlib import Path
 from ..config import format_duration
 from ..rehearsal.figures import Figures
 from ..rehearsal.picture import clock, letters, picture
-from ..rehearsal.report import OutageFigures, Rehearsal, TargetFigures, rehearse
+from ..rehearsal.report import OutageFigures, Phase, Rehearsal, TargetFigures, rehearse
 from .opening import open_to_look
 from .parser import MisuseError
 from .printing import plain, print_json, print_table, tell
@@ -53,7 +53,8 @@ def _print(rehearsal: Rehearsal) -> None:
         f"for {format_duration(rehearsal.seconds)}, seed {rehearsal.seed}"
     )
     print()
-    rows = [_row(_who(phase.out), clock(phase.start), phase.figures, marks) for phase in rehearsal.phases]
+    phases = rehearsal.phases if rehearsal.outages else ()
+    rows = [_row(_name(phase), clock(phase.start), phase.figures, marks) for phase in phases]
     print_table(_PHASES, [*rows, _row("all", None, whole, marks)])
     for kind, count in whole.failed.items():
         print(f"failed: {count:,} with {kind}" + (_reasons(rehearsal) if kind == "all_targets_failed" else ""))
@@ -72,7 +73,7 @@ def _print(rehearsal: Rehearsal) -> None:
 
 
 _PHASES = ("calls", "from", "number", "answered", "failed", "by", "p50", "p95", "p99", "attempts a call", "USD")
-_OUTAGES = ("out", "from", "for", "as", "target", "requests sent", "noticed after", "used again after")
+_OUTAGES = ("out", "from", "for", "as", "target", "requests into it", "noticed after", "used again after")
 _TARGETS = ("", "target", "answered", "first content", "end", "tokens", "USD an answer")
 
 
@@ -81,8 +82,8 @@ def _reasons(rehearsal: Rehearsal) -> str:
     return ", where targets met: " + ", ".join(f"{reason} in {number:,}" for reason, number in told)
 
 
-def _who(out: Sequence[str]) -> str:
-    return f"{', '.join(out)} out" if out else "nobody out"
+def _name(phase: Phase) -> str:
+    return f"{phase.name}: {', '.join(phase.out)} out" if phase.out else phase.name
 
 
 def _row(name: str, start: str | None, figures: Figures, marks: Mapping[str, str]) -> Sequence[object]:

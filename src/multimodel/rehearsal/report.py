@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import exp
+from typing import Literal
 
 from ..client.core import Core
 from ..errors import ConfigurationError
@@ -23,9 +24,11 @@ __all__ = ["OutageFigures", "Phase", "Rehearsal", "TargetFigures", "rehearse"]
 class Phase:
     """The calls that began between two instants, in seconds from the start.
 
+    :ivar name: ``before``, ``during``, ``between`` or ``after`` the outages.
     :ivar out: who was out.
     """
 
+    name: Literal["before", "during", "between", "after"]
     start: float
     end: float
     out: tuple[str, ...]
@@ -109,9 +112,14 @@ def rehearse(core: Core, route: str, scenario: Scenario) -> Rehearsal:
     slots, prices = play.slots, {key: usage.cost for key, usage in stage.usages.items()}
 
     def phase(some: Sequence[Slot]) -> Phase:
-        start, end = some[0].start, some[-1].end
-        out = {span.subject.name: None for span in scenario.outages if span.start < end and start < span.end}
-        return Phase(start, end, tuple(out), Figures.of(some, prices))
+        start, end, spans = some[0].start, some[-1].end, scenario.outages
+        out = {span.subject.name: None for span in spans if span.start < end and start < span.end}
+        name: Literal["before", "during", "between", "after"] = "during" if out else "between"
+        if all(end <= span.start for span in spans):
+            name = "before"
+        elif all(span.end <= start for span in spans):
+            name = "after"
+        return Phase(name, start, end, tuple(out), Figures.of(some, prices))
 
     unpriced = sum(slot.unpriced for slot in slots)
     return Rehearsal(
