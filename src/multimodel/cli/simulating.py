@@ -72,7 +72,7 @@ def _print(rehearsal: Rehearsal) -> None:
         print(plain(f"- {line}"))
 
 
-_PHASES = ("calls", "from", "number", "answered", "failed", "by", "p50", "p95", "p99", "attempts a call", "USD")
+_PHASES = ("when", "from", "calls", "answered", "failed", "p50", "p95", "p99", "attempts a call", "USD", "by")
 _OUTAGES = ("out", "from", "for", "as", "target", "requests into it", "noticed after", "used again after")
 _TARGETS = ("", "target", "answered", "first content", "end", "tokens", "USD an answer")
 
@@ -87,20 +87,18 @@ def _name(phase: Phase) -> str:
 
 
 def _row(name: str, start: str | None, figures: Figures, marks: Mapping[str, str]) -> Sequence[object]:
-    answered = sum(figures.answered.values())
+    shares = figures.answered
+    answered = sum(shares.values())
     return (
         name,
         start,
         f"{figures.calls:,}",
         _percent(answered, figures.calls),
         f"{figures.calls - answered:,}",
-        ", ".join(
-            f"{marks[key]} {_percent(count, figures.calls)}"
-            for key, count in sorted(figures.answered.items(), key=lambda item: marks[item[0]])
-        ),
         *map(_seconds, (figures.p50, figures.p95, figures.p99)),
         f"{figures.attempts / figures.calls:.3f}" if figures.calls else None,
         _usd(figures),
+        ", ".join(f"{marks[key]} {_percent(shares[key], figures.calls)}" for key in marks if key in shares),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
+from math import ceil
 from string import ascii_uppercase
 
 from .report import Phase, Rehearsal
@@ -18,7 +19,8 @@ _ROWS = 24
 
 def letters(rehearsal: Rehearsal) -> dict[str, str]:
     """Return a letter for each target."""
-    return dict(zip((one.target for one in rehearsal.targets), ascii_uppercase, strict=False))
+    marks = chain(ascii_uppercase, map(chr, range(0x100, 0x200)))
+    return dict(zip((one.target for one in rehearsal.targets), marks, strict=False))
 
 
 def picture(rehearsal: Rehearsal) -> Iterator[str]:
@@ -38,8 +40,8 @@ def _rows(rehearsal: Rehearsal) -> Iterator[Sequence[Phase]]:
     """Join steps of the timeline, but not across an edge."""
     for _, some in groupby(rehearsal.timeline, lambda one: one.out):
         steps = list(some)
-        count = max(1, round(_ROWS * (steps[-1].end - steps[0].start) / rehearsal.seconds))
-        size = -(-len(steps) // count)
+        number = max(1, round(_ROWS * (steps[-1].end - steps[0].start) / rehearsal.seconds))
+        size = ceil(len(steps) / number)
         yield from (steps[at : at + size] for at in range(0, len(steps), size))
 
 
@@ -47,7 +49,7 @@ def bar(shares: Mapping[str, int], width: int) -> str:
     """Draw shares in letters; whatever there is gets one letter at least.
 
     >>> bar({"A": 75, "B": 24, "x": 1}, 8)
-    'AAAAABBx'
+    'AAAAAABx'
     """
     total = sum(shares.values())
     if not total:
