@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.dom.minidom
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,25 @@ def test_an_outage_is_noticed_and_the_next_target_answers_until_it_is_over(simul
     assert outage["used_again"][FIRST] < 21.0
     assert outage["attempts"][FIRST] < 120
     assert during["figures"]["attempts"] < 1.02 * during["figures"]["calls"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("alibaba", "operator"), ("openai", "author"), ("dashscope", "provider"), (SECOND, "target")],
+)
+def test_a_name_is_looked_up_as_for_off(simulate, name, kind):
+    (outage,) = simulate("--outage", f"{name}:1m", "--route", "chat")["outages"]
+    assert outage["kind"] == kind
+    assert outage["targets"] == [FIRST if name in ("alibaba", "dashscope") else SECOND]
+
+
+def test_traffic_and_whole_answers_are_played_as_the_policy_says(run, policy):
+    settings = f"traffic: {{{FIRST}: 1, {SECOND}: 3}}, transfer: whole, chain:"
+    text = policy.read_text(encoding="utf-8").partition("  cheap:")[0]
+    policy.write_text(text.replace("chain:", settings), encoding="utf-8")
+    whole = json.loads(run("simulate", "--json").out)["whole"]
+    assert 0.22 < whole["answered"][FIRST] / whole["calls"] < 0.28
+    assert whole["p50"] == pytest.approx(3.0, rel=0.05)
 
 
 def test_an_outage_of_everybody_fails_every_call(simulate):
@@ -262,3 +283,9 @@ def test_a_long_rehearsal_tells_how_far_it_is(run, policy, monkeypatch):
     monkeypatch.setattr("multimodel.cli.simulating._LONG", 100)
     ran = run("simulate", "--route", "chat", "--for", "1m")
     assert ran.err.startswith("playing about 600 calls\n10 % played\n")
+
+
+def test_the_page_and_the_help_name_the_same_options(run):
+    page = (Path(__file__).parent.parent.parent / "docs" / "simulate.md").read_text(encoding="utf-8")
+    named, helped = (set(re.findall(r"--[a-z]+", text)) for text in (page, run("simulate", "--help").out))
+    assert named == helped - {"--help"}

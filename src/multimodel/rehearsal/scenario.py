@@ -13,7 +13,7 @@ __all__ = ["FAULTS", "LOCAL_QUEUE", "LOCAL_ROWS", "SPREAD", "Fault", "Habits", "
 Fault = Literal["503", "refused", "silent", "slow"]
 FAULTS: Mapping[Fault, str] = {
     "503": "each request is refused with 503 after 50 ms",
-    "refused": "each connection is refused after 1 ms",
+    "refused": "each connection is refused after 1 ms, and none is kept from before",
     "silent": "each request is taken, and nothing comes",
     "slow": "each answer takes ten times as long",
 }
