@@ -141,6 +141,12 @@ def test_outages_may_begin_at_an_instant_and_overlap(simulate):
     assert [failed > 0 for _, failed in figures(told)][:3] == [False, False, True]
 
 
+def test_an_outage_without_a_start_fits_into_the_time_that_is_given(simulate):
+    told = simulate("--outage", "alibaba:5s", "--for", "20s")
+    assert [phase["name"] for phase in told["phases"]] == ["before", "during", "after"]
+    assert told["seconds"] == 20.0
+
+
 def test_cost_is_by_list_price_and_what_is_unknown_is_unknown(run, policy):
     policy.write_text(PRICED, encoding="utf-8")
     told = json.loads(run("simulate", "--tokens", "1000/100", "--outage", "dear:10m", "--json").out)

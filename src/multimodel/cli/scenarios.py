@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from ..client.core import Core
 from ..config import MistakeError, OffEntry, parse_duration
@@ -24,48 +25,39 @@ _OUTAGE = "write `NAME:SPAN`, `NAME:START+SPAN`, or either with `:KIND`, as in `
 _LATENCY = "write `NAME:FIRST/TOTAL`, as in `dashscope:400ms/2s`; without a name it holds for all"
 _TOKENS = "write `NAME:INPUT/OUTPUT`, as in `dashscope:1000/300`; without a name it holds for all"
 _PER = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?", re.ASCII)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+_RATE = re.compile(rf"({_NUMBER.pattern})(?:/([smh]))?", re.ASCII)
 _COUNTS = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _LEAD = (30.0, 300.0)  # seconds before an outage, at least and at most
+_LATER = -1.0  # when calls have come for a while
 _USUAL = 600.0
 
 
 class _Outage(NamedTuple):
+    """An outage."""
+
     name: str
-    start: float | None
+    start: float
     seconds: float
     fault: Fault
 
 
-class _Latency(NamedTuple):
+class _Habit(NamedTuple):
+    """What is said of the targets that a name means; no name means all."""
+
     name: str
-    first: float
-    total: float
-
-
-class _Tokens(NamedTuple):
-    name: str
-    prompt: int
-    output: int
-
-
-class _Limit(NamedTuple):
-    name: str
-    limit: int
+    changes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The arguments, read without a policy.
 
-    :ivar outages: one without a start begins when calls have come for a while.
+    :ivar habits: later ones hold over those before them.
     """
 
     outages: tuple[_Outage, ...]
-    latencies: tuple[_Latency, ...]
-    tokens: tuple[_Tokens, ...]
-    limits: tuple[_Limit, ...]
+    habits: tuple[_Habit, ...]
     rate: float
     seconds: float
     seed: int
@@ -76,25 +68,25 @@ def read(args: Namespace) -> Asked:
 
     :raises MisuseError: one of them makes no sense.
     """
-    outages = [_outage(text) for text in args.outage]
+    written = [_outage(text) for text in args.outage]
+    seconds = None if args.duration is None else _duration("--for", args.duration)
     least, most = _LEAD
-    lead = min(most, max(least, max((one.seconds for one in outages), default=0.0) / 4.0))
-    outages = [one._replace(start=lead) if one.start is None else one for one in outages]
-    ends = [(one.start or 0.0) + one.seconds for one in outages]
-    seconds = max(ends) + 2.0 * lead if ends else _USUAL
-    if args.duration is not None:
-        seconds = _duration("--for", args.duration)
+    lead = min(most, max(least, max((one.seconds for one in written), default=0.0) / 4.0))
+    if seconds is not None:
+        lead = min(lead, seconds / 4.0)
+    outages = tuple(one if one.start >= 0.0 else one._replace(start=lead) for one in written)
+    if seconds is None:
+        ends = [one.start + one.seconds for one in outages]
+        seconds = max(ends) + 2.0 * lead if ends else _USUAL
     rate = _rate("--rate", args.rate)
     for one in outages:
-        if (one.start or 0.0) >= seconds:
+        if one.start >= seconds:
             raise MisuseError(f"`--outage`: `{one.name}` goes out after the end", "give `--for` a longer span")
     if rate * seconds > _MOST:
         raise MisuseError(f"{rate * seconds:,.0f} calls would take too long", "lower `--rate`, or `--for`")
     return Asked(
-        tuple(outages),
-        tuple(map(_latency, args.latency)),
-        tuple(map(_tokens, args.tokens)),
-        tuple(map(_limit, args.limit)),
+        outages,
+        (*map(_latency, args.latency), *map(_tokens, args.tokens), *map(_limit, args.limit)),
         rate,
         seconds,
         args.seed,
@@ -119,23 +111,15 @@ def scenario_of(asked: Asked, core: Core, route: str) -> Scenario:
 
     :raises ConfigurationError: a name means nothing in the policy, or nobody in the route.
     """
-    spans = [
-        OutageSpan(core.switchboard.subject(one.name), one.start or 0.0, one.seconds, one.fault)
-        for one in asked.outages
-    ]
+    subject = core.switchboard.subject
+    spans = [OutageSpan(subject(one.name), one.start, one.seconds, one.fault) for one in asked.outages]
     for span in spans:
         if span.end > asked.seconds:
             tell(f"note: the calls end before the outage of `{span.subject.name}` does")
     habits = {str(planned.plan.target): Habits() for planned in core.chain(route)}
-    for name, first, total in asked.latencies:  # of two words about the same target, the later one holds
+    for name, changes in asked.habits:
         for key in _targets(core, route, name):
-            habits[key] = replace(habits[key], first=first, total=total)
-    for name, prompt, output in asked.tokens:
-        for key in _targets(core, route, name):
-            habits[key] = replace(habits[key], prompt=prompt, output=output)
-    for name, limit in asked.limits:
-        for key in _targets(core, route, name):
-            habits[key] = replace(habits[key], limit=limit)
+            habits[key] = replace(habits[key], **changes)
     outages = tuple(sorted(spans, key=lambda span: span.start))
     return Scenario(outages, asked.rate, asked.seconds, habits, asked.seed)
 
@@ -166,10 +150,10 @@ def _outage(text: str) -> _Outage:
     name, _, span = (rest if last in _FAULTS else text).rpartition(":")
     start, plus, length = span.rpartition("+")
     if not name:
-        raise MisuseError(f"`--outage`: `{text}` names nobody, or no span", _OUTAGE)
+        raise MisuseError(f"`--outage`: `{text}` is no name with a span", _OUTAGE)
     try:
         seconds = parse_duration(length)
-        begins = parse_duration(start) if plus else None
+        begins = parse_duration(start) if plus else _LATER
     except MistakeError:
         raise MisuseError(f"`--outage`: `{span}` is no span", f"{_OUTAGE}; kinds are {', '.join(_FAULTS)}") from None
     if not seconds:
@@ -195,28 +179,28 @@ def _duration(option: str, text: str) -> float:
     return seconds
 
 
-def _latency(text: str) -> _Latency:
+def _latency(text: str) -> _Habit:
     name, _, times = text.rpartition(":")
     first, _, total = map(_time, times.partition("/"))
     if first is None or not total or first > total:
         raise MisuseError(f"`--latency`: `{text}` is no pair of times, of the first content and the end", _LATENCY)
-    return _Latency(name, first, total)
+    return _Habit(name, {"first": first, "total": total})
 
 
-def _tokens(text: str) -> _Tokens:
+def _tokens(text: str) -> _Habit:
     name, _, counts = text.rpartition(":")
     match = _COUNTS.fullmatch(counts)
     if match is None:
         raise MisuseError(f"`--tokens`: `{text}` is no pair of numbers, of the prompt and the answer", _TOKENS)
-    return _Tokens(name, int(match[1]), int(match[2]))
+    return _Habit(name, {"prompt": int(match[1]), "output": int(match[2])})
 
 
-def _limit(text: str) -> _Limit:
+def _limit(text: str) -> _Habit:
     name, _, rate = text.rpartition(":")
     limit = int(60.0 * _rate("--limit", rate))
     if limit < 1:
         raise MisuseError(f"`--limit`: `{text}` is less than one request a minute")
-    return _Limit(name, limit)
+    return _Habit(name, {"limit": limit})
 
 
 def _time(text: str) -> float | None:
