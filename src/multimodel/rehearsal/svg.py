@@ -34,6 +34,7 @@ _STROKES = (
 )
 _NOBODY = '<rect width="4" height="4" fill="#222"/><path d="M0 4 4 0" stroke="#fff" stroke-width="0.8"/>'
 _DASHES = {"p50": "none", "p95": "6 3", "p99": "1.5 3"}
+_TOLD = 2  # outages, in one line
 _TICKS = 8  # at most
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -66,8 +67,10 @@ def svg(rehearsal: Rehearsal) -> str:
 
 
 def _outages(rehearsal: Rehearsal) -> Iterator[str]:
-    for one in rehearsal.outages:
+    for one in rehearsal.outages[:_TOLD]:
         yield f"{one.name} is out ({one.fault}) from {clock(one.start)} to {clock(one.start + one.seconds)}"
+    if len(rehearsal.outages) > _TOLD:
+        yield f"{len(rehearsal.outages) - _TOLD} more outages"
 
 
 def _patterns(targets: int) -> Iterator[str]:
