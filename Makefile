@@ -29,8 +29,9 @@ wheel: $(VENV)/dev.stamp  ## the wheel alone, in an empty environment, from anot
 bench: $(VENV)/dev.stamp  ## ratios against peers, side by side; see benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
 
-campaign: $(VENV)/campaign.stamp  ## the long runs: simulation, sockets, cancellation, hostile files, mutation; see benchmarks/RESULTS.md
+campaign: $(VENV)/campaign.stamp  ## the long runs: simulation, sockets, switches, hostile files, mutation; see benchmarks/RESULTS.md
 	$(BIN)/python -m tests.campaign.simulate
+	$(BIN)/python -m tests.campaign.rehearsal
 	$(BIN)/python -m tests.campaign.ledger
 	$(BIN)/python -m tests.campaign.storm
 	$(BIN)/python -m tests.campaign.switching

@@ -10,6 +10,7 @@ import multimodel
 ROOT = Path(multimodel.__file__).parent
 LAYERS = [
     {"cli", "compat"},
+    {"rehearsal"},
     {"client"},
     {"governance", "observe", "drivers"},
     {"config"},

@@ -22,8 +22,7 @@ from random import Random
 from multimodel.drivers.simulated import Script
 from multimodel.engine import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, Start, TargetPlan
 from multimodel.errors import Kind, error_for
-from multimodel.testing.simulation.traffic import Traffic, Way
-from multimodel.testing.simulation.vendors import (
+from multimodel.testing.simulation import (
     BrownOut,
     Cuts,
     Failing,
@@ -34,8 +33,9 @@ from multimodel.testing.simulation.vendors import (
     Silent,
     SlowRamp,
     Vendor,
+    Violation,
 )
-from multimodel.testing.simulation.violations import Violation
+from multimodel.testing.simulation.traffic import Traffic, Way
 from multimodel.types import Finished, Target, TextDelta, ToolCallDelta
 
 __all__ = ["swarm"]

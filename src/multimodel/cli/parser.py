@@ -45,6 +45,7 @@ def build_parser() -> ArgumentParser:
     commands = _Commands(parser)
     _add_policy_commands(commands)
     _add_call_commands(commands)
+    _add_rehearsal_commands(commands)
     _add_switch_commands(commands)
     _add_audit_commands(commands)
     _add_risk_commands(commands)
@@ -122,6 +123,47 @@ def _add_call_commands(commands: _Commands) -> None:
         "--needs", default="", metavar="NEED,…", help="what the call needs, as in `vision,input=200000`"
     )
     explain.add_argument("--call", metavar="FILE", help="what `complete --json` printed; `-` is standard input")
+
+
+def _add_rehearsal_commands(commands: _Commands) -> None:
+    simulate = commands.add(
+        "simulate", "simulating.simulate", "play an outage on a route, in virtual time and without a network", json=True
+    )
+    simulate.add_argument("policy", nargs="?", metavar="POLICY", help="the policy file")
+    simulate.add_argument(
+        "--outage",
+        action="append",
+        default=[],
+        metavar="NAME:SPAN",
+        help="who is out for how long, as in `alibaba:2h`, `alibaba:10m+2h` (from 10m on) or `alibaba:2h:silent` "
+        "(503, which is the default, refused, silent or slow); NAME as for `off`; may be repeated",
+    )
+    simulate.add_argument("--rate", default="10/s", metavar="N/s", help="calls, as in `50/s` (default: %(default)s)")
+    simulate.add_argument("--for", dest="duration", metavar="SPAN", help="how long calls come (default: as it takes)")
+    simulate.add_argument("--route", metavar="ROUTE", help="a route of the policy (default: `chat`, or the first)")
+    simulate.add_argument(
+        "--latency",
+        action="append",
+        default=[],
+        metavar="NAME:FIRST/TOTAL",
+        help="when first content and end come, as in `dashscope:400ms/2s` (default: 500ms/3s); may be repeated",
+    )
+    simulate.add_argument(
+        "--tokens",
+        action="append",
+        default=[],
+        metavar="NAME:IN/OUT",
+        help="tokens of prompt and answer, as in `1000/300`, which is the default; may be repeated",
+    )
+    simulate.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME:N/m",
+        help="requests that a vendor takes, as in `deepseek:600/m` (default: any number); may be repeated",
+    )
+    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="decides all chance (default: %(default)s)")
+    simulate.add_argument("--svg", metavar="FILE", help="write the picture as SVG")
 
 
 def _add_switch_commands(commands: _Commands) -> None:

@@ -164,6 +164,7 @@ class Accounts:
 
     :param given: ready adapters by provider name, as tests hand them in.
     :ivar off: what the policy says is off.
+    :ivar profiles: the catalogue that the policy was loaded with.
     :ivar progress: called with a model and a stage while local weights are loaded; set it before the first call.
     """
 
@@ -176,7 +177,7 @@ class Accounts:
     ) -> None:
         self.off = policy.off
         self._policy = policy
-        self._profiles = profiles
+        self.profiles = profiles
         self._environ = environ
         self._given = given
         self._known: dict[str, Account] = {}
@@ -208,7 +209,7 @@ class Accounts:
         from ..providers.registry import adapter
 
         config = self._policy.provider(name)
-        profile = profile_of(name, config, self._profiles)
+        profile = profile_of(name, config, self.profiles)
         if profile is None:
             raise ConfigurationError(f"unknown provider `{name}`")
         key, why_not, lacks_key = None, None, False

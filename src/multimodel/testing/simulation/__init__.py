@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-from .replay import Simulation, SimulationResult
-from .vendors import (
+from ...rehearsal.vendors import (
     BrownOut,
     Cuts,
     Failing,
@@ -23,6 +22,7 @@ from .vendors import (
     Then,
     Vendor,
 )
+from .replay import Simulation, SimulationResult
 from .violations import LAWS, Violation
 
 __all__ = [

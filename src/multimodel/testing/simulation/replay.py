@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from ...client.targets import Accounts, call_settings, plan_route
+from ...client.targets import call_settings
 from ...config import Policy, load_policy
 from ...config.problems import did_you_mean
 from ...engine.settings import TargetPlan
 from ...errors import ConfigurationError
 from ...providers.catalogue import profiles as catalogue
 from ...providers.profile import Fact, Profile
-from ..fake import FakeProvider
+from ...rehearsal.stage import plan_without_keys
+from ...rehearsal.vendors import Healthy, Vendor
 from .traffic import Traffic, Way
-from .vendors import Healthy, Vendor
 from .violations import Violation
 
 __all__ = ["Simulation", "SimulationResult"]
@@ -112,11 +112,10 @@ class Simulation:
         source = os.fspath(policy) if isinstance(policy, os.PathLike) else policy
         loaded = load_policy(source, environ={}, profiles=profiles, unset="unavailable")
         name, settings = _route(loaded, route)
-        stand_ins = {member.provider: FakeProvider() for member in settings.chain}
-        planned = plan_route(settings, Accounts(loaded, profiles, {}, stand_ins))
+        planned = plan_without_keys(loaded, settings, profiles)
         now = datetime.now(UTC)
         plans = [
-            replace(one.plan, key=str(one.plan.target), credential=one.account.name)
+            one.plan
             for one in planned
             if one.why_not is None
             and not any(

@@ -9,8 +9,8 @@ from random import Random
 
 from ...drivers.simulated import Script, SimulatedCall, SimulatedDriver, VirtualClock
 from ...engine import Call, CallSettings, Health, Start, TargetPlan, run
+from ...rehearsal.vendors import Vendor
 from .laws import Laws
-from .vendors import Vendor
 from .violations import Violation
 
 __all__ = ["Tally", "Traffic", "Way"]

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
-from ...drivers.simulated import Script
-from ...engine.steps import Start
-from ...errors import Kind, error_for
-from ...types import Finished, TextDelta
+from ..drivers.simulated import Script
+from ..engine.steps import Start
+from ..errors import Kind, error_for
+from ..types import Finished, TextDelta
 
 __all__ = [
     "BrownOut",
