@@ -47,6 +47,7 @@ def build_parser() -> ArgumentParser:
     _add_call_commands(commands)
     _add_switch_commands(commands)
     _add_audit_commands(commands)
+    _add_drill_commands(commands)
     _add_catalogue_commands(commands)
     return parser
 
@@ -134,6 +135,22 @@ def _add_audit_commands(commands: _Commands) -> None:
     audit.add_argument("action", choices=("verify",), help="follow the chain of hashes from the first line to the last")
     audit.add_argument("file", nargs="?", metavar="FILE", help="the log (default: the policy's)")
     audit.add_argument("--head", metavar="HASH", help="a head that was noted earlier, which must be in the log")
+
+
+def _add_drill_commands(commands: _Commands) -> None:
+    drill = commands.add("drill", "drilling.drill", "make real calls on a route while a vendor cannot be reached")
+    drill.add_argument("route", metavar="ROUTE", help="a route of the policy; or `verify`, with a report as FILE")
+    drill.add_argument("file", nargs="?", metavar="FILE", help="the report to verify: its JSON, or its page")
+    drill.add_argument("--without", metavar="NAME", help="looked up as operator, then author, provider, target")
+    drill.add_argument("--kind", choices=_KINDS, help="what NAME is; it is not looked up then")
+    drill.add_argument("--prompts", metavar="FILE", help="JSON lines with `messages` (default: ten of ours)")
+    drill.add_argument("--calls", type=int, metavar="N", help="calls with and without NAME (default: one a prompt)")
+    drill.add_argument("--concurrency", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
+    drill.add_argument("--min-success", default="100%", metavar="SHARE", help="to be answered (default: %(default)s)")
+    drill.add_argument("--max-added-latency", metavar="SPAN", help="at the 95th percentile, as in `500ms`")
+    drill.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write the report (default: print it)")
+    drill.add_argument("--html", metavar="FILE", help="write the report as a page")
+    drill.add_argument("--yes", action="store_true", help="do not ask; it is only asked on a terminal")
 
 
 def _add_catalogue_commands(commands: _Commands) -> None:

@@ -17,6 +17,7 @@ from ..config.provider import Place, key_of, place_of, profile_of
 from ..config.routes import Hedge, Need
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
+from ..providers.barrier import Barrier
 from ..providers.base import Provider, ProviderSetup
 from ..providers.pricing import list_prices
 from ..providers.profile import ModelFacts, Price, Profile
@@ -113,6 +114,7 @@ class Accounts:
 
     :param given: ready adapters by provider name, as tests hand them in.
     :ivar progress: called with a model and a stage while local weights are loaded; set it before the first call.
+    :ivar barrier: what stands before some of the targets; set it before the first call, too.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Accounts:
         self._given = given
         self._known: dict[str, Account] = {}
         self.progress: Callable[[str, str], None] | None = None
+        self.barrier: Barrier | None = None
 
     def __getitem__(self, name: str) -> Account:
         known = self._known.get(name)
@@ -164,6 +167,8 @@ class Accounts:
         if why_not is None and key is None and profile.key and profile.key_required and config.base_url is None:
             why_not, lacks_key = f"no key: `{profile.key[0]}` is not set", True
         given = self._given.get(name)
+        if given is not None and self.barrier is not None:
+            given = self.barrier.before(name, given)
         return Account(
             name,
             profile,
@@ -171,7 +176,7 @@ class Accounts:
             config.operator or profile.operator,
             place.region or _region(config.region, profile),
             None if given is not None else why_not,
-            partial(_build, adapter, setup),
+            partial(_build, adapter, setup, self.barrier),
             [] if given is None else [given],
             given is not None,
             lacks_key,
@@ -196,8 +201,11 @@ def _region(name: str | None, profile: Profile) -> str | None:
     return found[0] if found is not None else None
 
 
-def _build(adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup) -> Provider:
-    return adapter(setup.profile.adapter)(setup)
+def _build(
+    adapter: Callable[[str], Callable[[ProviderSetup], Provider]], setup: ProviderSetup, barrier: Barrier | None
+) -> Provider:
+    builder = adapter(setup.profile.adapter)
+    return builder(setup) if barrier is None else barrier.build(builder, setup)
 
 
 def call_settings(route: Route, *, stream: bool) -> CallSettings:

@@ -75,6 +75,18 @@ class AuditLog:
             return None
         return _hash(last.removesuffix(b"\n")) if last else None
 
+    def find(self, **facts: object) -> dict[str, Any] | None:
+        """Return the first entry that has all these facts; None when there is none, or no log."""
+        try:
+            lines = self.file.read_bytes().splitlines()
+        except FileNotFoundError:
+            return None
+        for line in lines:
+            record = _record(line)
+            if record is not None and facts.items() <= record.items():
+                return record
+        return None
+
     def verify(self, head: str | None = None) -> Verified:
         """Follow the chain from the first line to the last.
 
@@ -128,12 +140,16 @@ class AuditLog:
 
 def _previous(line: bytes) -> str | None:
     """Return what a line says of the one before it; None when it is no whole entry."""
+    said = (_record(line) or {}).get("previous")
+    return said if isinstance(said, str) else None
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
         record = from_json(line)
     except ValueError:
         return None
-    said = record.get("previous") if isinstance(record, dict) else None
-    return said if isinstance(said, str) else None
+    return record if isinstance(record, dict) else None
 
 
 def _hash(line: bytes) -> str:

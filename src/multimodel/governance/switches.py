@@ -114,6 +114,15 @@ class Switches:
                 self._write(kept, "on", entry.model_copy(update={"by": by}))
         return lifted
 
+    def witness(self, action: str, **facts: object) -> None:
+        """Write into the audit log what is no switch.
+
+        :raises ConfigurationError: there is no audit log.
+        """
+        log = self.audit
+        with self._exclusive():
+            log.append({"time": self._now().isoformat(), "action": action, **facts})
+
     # --- the file ---
 
     def _refresh(self) -> None:

@@ -151,7 +151,9 @@ class HttpProvider:
     def _blocking(self) -> httpcore2.ConnectionPool:
         pools = self._current()
         if not pools.blocking:
-            pools.blocking.append(blocking_pool(self._base, *self._network()))
+            pools.blocking.append(
+                blocking_pool(self._base, *self._network(), refuses=self._setup.options.get("refuses"))
+            )
         return pools.blocking[0]  # threads that came at the same time all take the first, and all are closed
 
     def _async(self) -> httpcore2.AsyncConnectionPool:
@@ -161,7 +163,9 @@ class HttpProvider:
         if pool is None:
             for ended in [known for known in list(pools.by_loop) if known.is_closed()]:
                 pools.by_loop.pop(ended, None)  # its connections can only be dropped
-            pool = pools.by_loop[loop] = async_pool(self._base, *self._network())
+            pool = pools.by_loop[loop] = async_pool(
+                self._base, *self._network(), refuses=self._setup.options.get("refuses")
+            )
         return pool
 
     def _network(self) -> tuple[str | None, Path | None]:

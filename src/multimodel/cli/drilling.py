@@ -1,0 +1,212 @@
+"""``drill``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from ..client.drill import Drill
+from ..client.drill_prompts import BUILT_IN, Prompt, read_prompts
+from ..client.drill_report import reported
+from ..config import MistakeError, parse_duration
+from ..config.units import parse_percentage
+from ..errors import ConfigurationError
+from ..governance.digest import FIELD, canonical, with_digest
+from ..governance.drill import DrillReport, Limits, Phase, Spread
+from ..governance.drill_file import page_of, read_report
+from .opening import open_client, open_to_switch, policy_file
+from .parser import MisuseError
+from .printing import plain, print_json, print_table, tell
+
+__all__ = ["drill"]
+
+ReadT = TypeVar("ReadT")
+
+
+def drill(args: Namespace) -> int:
+    """Tell what it may cost, ask on a terminal, make the calls, and print what they showed."""
+    if args.file is not None:
+        return _verify(args)
+    limits, prompts = _checked(args)
+    with open_client(args) as client:
+        prepared = Drill(
+            client,
+            args.route,
+            args.without,
+            kind=args.kind,
+            prompts=prompts,
+            calls=args.calls,
+            concurrency=args.concurrency,
+        )
+        _tell_plan(prepared)
+        if sys.stdin.isatty() and not args.yes and not _agreed("make these calls?"):
+            tell("nothing was sent")
+            return 1
+        tried = prepared.run(_tell_phase)
+        report = reported(prepared, tried, limits, args.prompts or "built in")
+        document = with_digest(report.model_dump(mode="json"))
+        if args.json is None or args.json != "-":
+            _print(report, data=True)
+        else:
+            _print(report, data=False)
+            print_json(document)
+        _write(args, document)
+        _witness(prepared, report, str(document[FIELD]))
+    return 0 if report.verdict.passed else 1
+
+
+def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
+    """Refuse what makes no sense before anything is paid for."""
+    if args.without is None:
+        raise MisuseError("`--without` is missing", "name an operator, author, provider or target of the route")
+    if args.concurrency < 1 or (args.calls is not None and args.calls < 1):
+        raise MisuseError("`--calls` and `--concurrency` are at least 1")
+    for name in ("json", "html"):
+        file = getattr(args, name)
+        if file is not None and file != "-" and not Path(file).parent.is_dir():
+            raise MisuseError(f"`--{name}`: there is no folder `{Path(file).parent}`", "create it, or name another")
+    added = _read("--max-added-latency", args.max_added_latency, parse_duration)
+    limits = Limits(
+        success=_read("--min-success", args.min_success, parse_percentage),
+        added=None if added is None else added * 1000,
+    )
+    return limits, tuple(BUILT_IN) if args.prompts is None else read_prompts(Path(args.prompts))
+
+
+def _read(option: str, text: str | None, read: Callable[[str], ReadT]) -> ReadT | None:
+    try:
+        return None if text is None else read(text)
+    except MistakeError as mistake:
+        raise MisuseError(f"`{option}`: {mistake.message}", mistake.hint) from None
+
+
+def _tell_plan(prepared: Drill) -> None:
+    named = f"{prepared.without.kind} `{prepared.without.name}`"
+    blocked = ", ".join(f"`{planned.plan.target}`" for planned in prepared.blocked)
+    left = ", ".join(f"`{planned.plan.target}`" for planned in prepared.left)
+    tell(f"{named}: {blocked} cannot be reached; {left} can")
+    most, unpriced = prepared.cost_at_most()
+    calls = len(prepared.prompts)
+    tell(f"{calls} real calls on `{prepared.route}` as it is, then {calls} without {named}: at most {most:.4f} USD")
+    if unpriced:
+        tell(f"warning: the price of {', '.join(f'`{target}`' for target in unpriced)} is unknown, and not in this")
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _tell_phase(name: str, phase: Phase) -> None:
+    median = "" if phase.latency is None else f", p50 {_ms(phase.latency.p50)}"
+    tell(f"{name}: {phase.answered} of {phase.calls} answered{median}")
+
+
+def _print(report: DrillReport, *, data: bool) -> None:
+    before, after, pairs = report.baseline, report.drill, report.paired
+    rows = [
+        ("answered", *(f"{one.answered} of {one.calls}" for one in (before, after))),
+        ("by", *(", ".join(f"{name} {count}" for name, count in one.answered_by.items()) for one in (before, after))),
+        (
+            "failures",
+            *(", ".join(f"{kind} {count}" for kind, count in one.failures.items()) for one in (before, after)),
+        ),
+        ("latency p50, p95", *(_spread(one.latency) for one in (before, after))),
+        ("before who answered was asked", *(_spread(one.detour) for one in (before, after))),
+        ("attempts", before.attempts, after.attempts),
+        ("USD", *(_cost(one) for one in (before, after))),
+        ("fit their schema", *(_schemas(one) for one in (before, after))),
+        ("cut, empty", *(f"{one.truncated}, {one.empty}" for one in (before, after))),
+    ]
+    print_table(("", "as it is", f"without {report.blocked.name}"), rows, data=data)
+    say = print if data else tell
+    say(f"added latency, in {pairs.pairs} pairs: {_spread(pairs.added) or 'unknown'}")
+    if pairs.tool_pairs:
+        say(
+            f"same tools in {pairs.same_tools} of {pairs.tool_pairs}, with the same arguments in {pairs.same_arguments}"
+        )
+    blocked = report.blocked
+    say(f"attempts on `{blocked.name}`: {blocked.attempts}, of which {blocked.reached} reached it")
+    for remark in report.remarks:
+        tell(f"note: {remark}")
+    for reason in report.verdict.reasons:
+        tell(plain(f"failed: {reason}"))
+    say("passed" if report.verdict.passed else "not passed")
+
+
+def _spread(found: Spread | None) -> str | None:
+    return None if found is None else f"{_ms(found.p50)}, {_ms(found.p95)}"
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:,.1f} ms" if abs(milliseconds) < 100 else f"{milliseconds:,.0f} ms"  # noqa: PLR2004  # a tenth says something
+
+
+def _cost(phase: Phase) -> str | None:
+    if phase.cost is None:
+        return None
+    return f"{phase.cost:.6f}" + (f" and {phase.cost_unknown} of unknown cost" if phase.cost_unknown else "")
+
+
+def _schemas(phase: Phase) -> str | None:
+    if not phase.schemas:
+        return None
+    again = f", {phase.asked_again} asked again" if phase.asked_again else ""
+    return f"{'?' if phase.valid is None else phase.valid} of {phase.schemas}{again}"
+
+
+# --- the report as a file ---
+
+
+def _write(args: Namespace, document: dict[str, JsonValue]) -> None:
+    if args.json not in (None, "-"):
+        Path(args.json).write_bytes(canonical(document) + b"\n")
+        tell(f"report: {args.json}")
+    if args.html is not None:
+        Path(args.html).write_text(page_of(document), encoding="utf-8")
+        tell(f"page: {args.html}")
+
+
+def _witness(prepared: Drill, report: DrillReport, found: str) -> None:
+    """Say the hash, and write it into the audit log of the policy, if there is one."""
+    tell(f"sha256: {found}")
+    switches = prepared.core.switches
+    if switches.file is None:
+        tell("note: there is no policy file, so no audit log tells of this drill")
+        return
+    try:
+        switches.witness(
+            "drill",
+            route=report.route,
+            **{report.blocked.kind: report.blocked.name},
+            passed=report.verdict.passed,
+            sha256=found,
+        )
+    except OSError as error:
+        tell(f"warning: the audit log cannot be written, so it does not tell of this drill: {error.strerror}")
+
+
+def _verify(args: Namespace) -> int:
+    """Say whether a report is as it was when it was made, and whether the audit log tells of it."""
+    if args.route != "verify":
+        raise MisuseError("a FILE is for `drill verify`", "name the vendor with `--without`")
+    report, found = read_report(Path(args.file))
+    verdict = "passed" if report.verdict.passed else "not passed"
+    print(f"unchanged: `{report.route}` without {report.blocked.name}, {report.made_at:%Y-%m-%d %H:%MZ}, {verdict}")
+    print(f"sha256: {found}")
+    if policy_file(args) is None:
+        return 0
+    with open_to_switch(args) as client:
+        log = client._core.switches.audit  # noqa: SLF001  # for people, so for no other caller
+    entry = log.find(action="drill", sha256=found)
+    if entry is None:
+        tell(f"warning: {log.file} does not tell of it")
+        return 0
+    log.verify()
+    print(f"{log.file} tells of it, on {entry['time']}, and its chain holds")
+    return 0

@@ -1,0 +1,361 @@
+"""What a drill found: calls on a route as it is, and the same calls while one vendor cannot be reached.
+
+Nothing of a prompt or an answer is in it. Latencies are milliseconds, costs US dollars by list price, percentiles by
+nearest rank. None is unknown, or does not apply.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ..types.base import Frozen
+
+__all__ = [
+    "Blocked",
+    "Call",
+    "DrillReport",
+    "Limits",
+    "Pair",
+    "Paired",
+    "Phase",
+    "Shares",
+    "Spread",
+    "Substitute",
+    "Vendor",
+    "Verdict",
+    "judged",
+    "paired",
+    "phase",
+    "shares",
+    "spread",
+]
+
+Kind: TypeAlias = Literal["text", "schema", "tools"]
+_UNKNOWN = "unknown"
+
+
+class Call(Frozen):
+    """One call of a drill.
+
+    :ivar outcome: ``ok``, or the kind of the error.
+    :ivar target: who answered.
+    :ivar latency: until the whole answer.
+    :ivar detour: until the target that answered was asked for this answer: time that others took.
+    :ivar attempts: requests, those included that the barrier stopped.
+    :ivar valid: whether the answer fits the schema that was asked for.
+    :ivar asked_again: whether an answer did not fit at first.
+    :ivar truncated: whether a limit or a filter cut the answer.
+    :ivar script: the script that most letters of the answer belong to.
+    """
+
+    outcome: str
+    target: str | None = None
+    latency: float
+    detour: float | None = None
+    attempts: int = 0
+    cost: float | None = None
+    valid: bool | None = None
+    asked_again: bool = False
+    truncated: bool = False
+    empty: bool = False
+    script: str | None = None
+
+
+class Pair(Frozen):
+    """The same prompt in both phases.
+
+    :ivar prompt: its number, from 1.
+    :ivar added: the latency of the drill's call less that of the baseline's; None unless both were answered.
+    :ivar tools: whether both asked for the same tools: ``same``, ``arguments`` (the same tools with other arguments),
+        ``other``; None where neither asked for one.
+    """
+
+    prompt: int
+    kind: Kind
+    baseline: Call
+    drill: Call
+    added: float | None = None
+    tools: Literal["same", "arguments", "other"] | None = None
+
+
+class Spread(Frozen):
+    """How values are spread."""
+
+    p50: float
+    p95: float
+    most: float
+
+
+class Phase(Frozen):
+    """All calls of one phase.
+
+    :ivar success: share of the calls that were answered.
+    :ivar cost: of all attempts of known cost; None when none is known.
+    :ivar cost_unknown: calls that had an attempt of unknown cost.
+    :ivar answered_by: calls by the target that answered.
+    :ivar failures: calls that failed, by the kind of their error.
+    :ivar schemas: calls that were answered and had asked for a schema.
+    :ivar valid: those of them whose answer fits; None when nothing is installed that can tell.
+    """
+
+    calls: int
+    answered: int
+    success: float
+    latency: Spread | None
+    detour: Spread | None
+    attempts: int
+    cost: float | None
+    cost_unknown: int
+    answered_by: dict[str, int]
+    failures: dict[str, int]
+    schemas: int
+    valid: int | None
+    asked_again: int
+    truncated: int
+    empty: int
+
+
+class Paired(Frozen):
+    """What the pairs show of which both calls were answered.
+
+    :ivar tool_pairs: pairs in which one asked for a tool.
+    :ivar same_tools: those with the same tools in both.
+    :ivar same_arguments: those with the same arguments as well, compared as JSON values.
+    :ivar other_script: answers in another script than before.
+    """
+
+    pairs: int
+    added: Spread | None
+    tool_pairs: int
+    same_tools: int
+    same_arguments: int
+    other_script: int
+
+
+class Blocked(Frozen):
+    """Who could not be reached.
+
+    :ivar attempts: attempts on its targets that the calls report.
+    :ivar stopped: attempts that the barrier stopped.
+    :ivar reached: attempts that got past it.
+    """
+
+    kind: str
+    name: str
+    targets: tuple[str, ...]
+    attempts: int
+    stopped: int
+    reached: int
+
+
+class Vendor(Frozen):
+    """One target of the route, and what is known of who is behind it.
+
+    :ivar state: ``ready``, or why it is not asked.
+    :ivar jurisdiction: of the operator's seat, ISO 3166.
+    :ivar stored_in: where data is stored.
+    :ivar inference_in: where inference runs.
+    :ivar sources: where the facts come from, and of which day they are.
+    """
+
+    target: str
+    title: str
+    blocked: bool
+    state: str
+    operator: str | None
+    author: str | None
+    jurisdiction: str | None
+    region: str | None
+    stored_in: tuple[str, ...] | None
+    inference_in: tuple[str, ...] | None
+    licence: str | None
+    open_weights: bool | None
+    sources: tuple[str, ...]
+
+
+class Shares(Frozen):
+    """Which share of the answers came from whom.
+
+    :ivar by: ``operator``, ``author`` or ``jurisdiction``.
+    :ivar index: Herfindahl: the sum of the squared shares; 1 is one alone.
+    """
+
+    by: str
+    baseline: dict[str, float]
+    drill: dict[str, float]
+    baseline_index: float | None
+    drill_index: float | None
+
+
+class Substitute(Frozen):
+    """What is left of the route without somebody.
+
+    :ivar without: who, as in ``operator alibaba``.
+    :ivar left: the targets that would be asked, in order.
+    :ivar needs: what none of them is known to be able to do, and one that goes is.
+    :ivar tested: whether this drill has tried it.
+    """
+
+    without: str
+    left: tuple[str, ...]
+    needs: tuple[str, ...]
+    tested: bool
+
+
+class Limits(Frozen):
+    """What a drill must keep to be passed.
+
+    :ivar success: share of the calls that must be answered.
+    :ivar added: milliseconds that the 95th percentile of the added latency may have.
+    """
+
+    success: float = 1.0
+    added: float | None = None
+
+
+class Verdict(Frozen):
+    """Whether the drill was passed, and why not."""
+
+    passed: bool
+    limits: Limits
+    reasons: tuple[str, ...] = ()
+
+
+class DrillReport(Frozen):
+    """One drill.
+
+    :ivar prompts_hash: SHA-256 over all prompts: who has them can tell whether it was these.
+    :ivar policy_hash: SHA-256 of the policy file.
+    :ivar remarks: what a reader has to know, in sentences.
+    """
+
+    format: Literal["multimodel.drill/1"] = "multimodel.drill/1"
+    version: str
+    made_at: datetime
+    made_by: str | None
+    policy: str | None
+    policy_hash: str | None
+    route: str
+    prompts: str
+    prompts_hash: str
+    concurrency: int
+    blocked: Blocked
+    baseline: Phase
+    drill: Phase
+    paired: Paired
+    vendors: tuple[Vendor, ...]
+    concentration: tuple[Shares, ...]
+    substitutes: tuple[Substitute, ...]
+    verdict: Verdict
+    remarks: tuple[str, ...] = ()
+    calls: tuple[Pair, ...]
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Return percentiles by nearest rank; None of nothing.
+
+    >>> spread([30.0, 10.0, 20.0])
+    Spread(p50=20.0, p95=30.0, most=30.0)
+    """
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    p50, p95 = (known[math.ceil(share * len(known)) - 1] for share in (0.5, 0.95))
+    return Spread(p50=p50, p95=p95, most=known[-1])
+
+
+def phase(calls: Sequence[Call], kinds: Sequence[Kind]) -> Phase:
+    """Sum up the calls of one phase; ``kinds`` are those of their prompts."""
+    answered = [call for call in calls if call.outcome == "ok"]
+    asked = [call for call, kind in zip(calls, kinds, strict=True) if kind == "schema" and call.outcome == "ok"]
+    costs = [call.cost for call in calls if call.cost is not None]
+    unchecked = any(call.valid is None for call in asked)
+    return Phase(
+        calls=len(calls),
+        answered=len(answered),
+        success=_share(len(answered), len(calls)),
+        latency=spread(call.latency for call in answered),
+        detour=spread(call.detour for call in answered),
+        attempts=sum(call.attempts for call in calls),
+        cost=round(sum(costs), 9) if costs else None,
+        cost_unknown=len(calls) - len(costs),
+        answered_by=_counted(call.target for call in answered),
+        failures=_counted(call.outcome for call in calls if call.outcome != "ok"),
+        schemas=len(asked),
+        valid=None if unchecked else sum(bool(call.valid) for call in asked),
+        asked_again=sum(call.asked_again for call in calls),
+        truncated=sum(call.truncated for call in calls),
+        empty=sum(call.empty for call in calls),
+    )
+
+
+def paired(pairs: Sequence[Pair]) -> Paired:
+    """Sum up the pairs."""
+    both = [pair for pair in pairs if pair.added is not None]
+    with_tools = [pair for pair in both if pair.tools is not None]
+    return Paired(
+        pairs=len(both),
+        added=spread(pair.added for pair in both),
+        tool_pairs=len(with_tools),
+        same_tools=sum(pair.tools != "other" for pair in with_tools),
+        same_arguments=sum(pair.tools == "same" for pair in with_tools),
+        other_script=sum(_changed(pair.baseline.script, pair.drill.script) for pair in both),
+    )
+
+
+def shares(vendors: Sequence[Vendor], baseline: Phase, drill: Phase) -> tuple[Shares, ...]:
+    """Return who answered in both phases, by operator, author and jurisdiction."""
+    found = []
+    for by in ("operator", "author", "jurisdiction"):
+        names = {vendor.target: getattr(vendor, by) or _nobody(vendor, by) for vendor in vendors}
+        before, after = (_by(one.answered_by, names.__getitem__) for one in (baseline, drill))
+        found.append(
+            Shares(by=by, baseline=before, drill=after, baseline_index=_index(before), drill_index=_index(after))
+        )
+    return tuple(found)
+
+
+def judged(limits: Limits, drill: Phase, paired: Paired, blocked: Blocked) -> Verdict:
+    """Say whether a drill was passed."""
+    reasons = []
+    if blocked.reached:
+        reasons.append(f"{blocked.reached} attempts got past the barrier")
+    if not drill.calls or drill.success < limits.success:
+        failed = drill.calls - drill.answered
+        reasons.append(f"{failed} of {drill.calls} calls were not answered without `{blocked.name}`")
+    if limits.added is not None and (paired.added is None or paired.added.p95 > limits.added):
+        found = "unknown" if paired.added is None else f"{paired.added.p95:,.1f} ms"
+        reasons.append(f"the added latency at p95 is {found}, and may be {limits.added:,.1f} ms")
+    return Verdict(passed=not reasons, limits=limits, reasons=tuple(reasons))
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 0.0
+
+
+def _counted(names: Iterable[str | None]) -> dict[str, int]:
+    return dict(Counter(name for name in names if name is not None).most_common())
+
+
+def _by(answered: dict[str, int], name_of: Callable[[str], str]) -> dict[str, float]:
+    counts: Counter[str] = Counter()
+    for target, count in answered.items():
+        counts[name_of(target)] += count
+    return {name: _share(count, counts.total()) for name, count in counts.most_common()}
+
+
+def _nobody(vendor: Vendor, by: str) -> str:
+    """What runs on machines of the user's has no operator: it goes by its name."""
+    return vendor.title if by == "operator" else _UNKNOWN
+
+
+def _index(known: dict[str, float]) -> float | None:
+    return round(sum(share * share for share in known.values()), 4) if known else None
+
+
+def _changed(before: str | None, after: str | None) -> bool:
+    return before is not None and after is not None and before != after
