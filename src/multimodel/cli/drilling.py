@@ -8,20 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import JsonValue
-
 from ..client.drill import Drill
 from ..client.drill_prompts import BUILT_IN, Prompt, read_prompts
 from ..client.drill_report import reported
 from ..config import MistakeError, parse_duration
 from ..config.units import parse_percentage
 from ..errors import ConfigurationError
-from ..governance.digest import FIELD, canonical, with_digest
-from ..governance.drill import DrillReport, Limits, Phase, Spread
-from ..governance.drill_file import page_of, read_report
+from ..governance.drill import DrillReport, Limits, Phase
+from ..governance.drill_file import hash_of, json_of, page_of, read_report
+from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
 from .opening import open_client, open_to_switch, policy_file
 from .parser import MisuseError
-from .printing import plain, print_json, print_table, tell
+from .printing import print_table, tell
 
 __all__ = ["drill"]
 
@@ -49,14 +47,9 @@ def drill(args: Namespace) -> int:
             return 1
         tried = prepared.run(_tell_phase)
         report = reported(prepared, tried, limits, args.prompts or "built in")
-        document = with_digest(report.model_dump(mode="json"))
-        if args.json is None or args.json != "-":
-            _print(report, data=True)
-        else:
-            _print(report, data=False)
-            print_json(document)
-        _write(args, document)
-        _witness(prepared, report, str(document[FIELD]))
+        _print(report, data=args.json != "-")
+        _write(args, report)
+        _witness(prepared, report)
     return 0 if report.verdict.passed else 1
 
 
@@ -103,79 +96,42 @@ def _agreed(question: str) -> bool:
 
 
 def _tell_phase(name: str, phase: Phase) -> None:
-    median = "" if phase.latency is None else f", p50 {_ms(phase.latency.p50)}"
+    median = "" if phase.latency is None else f", p50 {milliseconds(phase.latency.p50)}"
     tell(f"{name}: {phase.answered} of {phase.calls} answered{median}")
 
 
 def _print(report: DrillReport, *, data: bool) -> None:
-    before, after, pairs = report.baseline, report.drill, report.paired
-    rows = [
-        ("answered", *(f"{one.answered} of {one.calls}" for one in (before, after))),
-        ("by", *(", ".join(f"{name} {count}" for name, count in one.answered_by.items()) for one in (before, after))),
-        (
-            "failures",
-            *(", ".join(f"{kind} {count}" for kind, count in one.failures.items()) for one in (before, after)),
-        ),
-        ("latency p50, p95", *(_spread(one.latency) for one in (before, after))),
-        ("before who answered was asked", *(_spread(one.detour) for one in (before, after))),
-        ("attempts", before.attempts, after.attempts),
-        ("USD", *(_cost(one) for one in (before, after))),
-        ("fit their schema", *(_schemas(one) for one in (before, after))),
-        ("cut, empty", *(f"{one.truncated}, {one.empty}" for one in (before, after))),
-    ]
-    print_table(("", "as it is", f"without {report.blocked.name}"), rows, data=data)
     say = print if data else tell
-    say(f"added latency, in {pairs.pairs} pairs: {_spread(pairs.added) or 'unknown'}")
-    if pairs.tool_pairs:
-        say(
-            f"same tools in {pairs.same_tools} of {pairs.tool_pairs}, with the same arguments in {pairs.same_arguments}"
-        )
-    blocked = report.blocked
-    say(f"attempts on `{blocked.name}`: {blocked.attempts}, of which {blocked.reached} reached it")
-    for remark in report.remarks:
-        tell(f"note: {remark}")
+    print_table(("", "as it is", f"without {report.blocked.name}"), both_phases(report), data=data)
+    say("")
+    print_table((f"in {count(report.paired.pairs, 'pair')}", ""), agreement(report.paired), data=data)
+    say("")
+    say(barrier(report))
+    for note in report.remarks:
+        tell(f"note: {note}")
     for reason in report.verdict.reasons:
-        tell(plain(f"failed: {reason}"))
-    say("passed" if report.verdict.passed else "not passed")
-
-
-def _spread(found: Spread | None) -> str | None:
-    return None if found is None else f"{_ms(found.p50)}, {_ms(found.p95)}"
-
-
-def _ms(milliseconds: float) -> str:
-    return f"{milliseconds:,.1f} ms" if abs(milliseconds) < 100 else f"{milliseconds:,.0f} ms"  # noqa: PLR2004  # a tenth says something
-
-
-def _cost(phase: Phase) -> str | None:
-    if phase.cost is None:
-        return None
-    return f"{phase.cost:.6f}" + (f" and {phase.cost_unknown} of unknown cost" if phase.cost_unknown else "")
-
-
-def _schemas(phase: Phase) -> str | None:
-    if not phase.schemas:
-        return None
-    again = f", {phase.asked_again} asked again" if phase.asked_again else ""
-    return f"{'?' if phase.valid is None else phase.valid} of {phase.schemas}{again}"
+        tell(f"failed: {reason}")
+    say(verdict(report))
 
 
 # --- the report as a file ---
 
 
-def _write(args: Namespace, document: dict[str, JsonValue]) -> None:
-    if args.json not in (None, "-"):
-        Path(args.json).write_bytes(canonical(document) + b"\n")
+def _write(args: Namespace, report: DrillReport) -> None:
+    if args.json == "-":
+        print(json_of(report).decode(), end="")
+    elif args.json is not None:
+        Path(args.json).write_bytes(json_of(report))
         tell(f"report: {args.json}")
     if args.html is not None:
-        Path(args.html).write_text(page_of(document), encoding="utf-8")
+        Path(args.html).write_text(page_of(report), encoding="utf-8")
         tell(f"page: {args.html}")
 
 
-def _witness(prepared: Drill, report: DrillReport, found: str) -> None:
+def _witness(prepared: Drill, report: DrillReport) -> None:
     """Say the hash, and write it into the audit log of the policy, if there is one."""
+    found, switches = hash_of(report), prepared.core.switches
     tell(f"sha256: {found}")
-    switches = prepared.core.switches
     if switches.file is None:
         tell("note: there is no policy file, so no audit log tells of this drill")
         return
@@ -195,18 +151,23 @@ def _verify(args: Namespace) -> int:
     """Say whether a report is as it was when it was made, and whether the audit log tells of it."""
     if args.route != "verify":
         raise MisuseError("a FILE is for `drill verify`", "name the vendor with `--without`")
-    report, found = read_report(Path(args.file))
-    verdict = "passed" if report.verdict.passed else "not passed"
-    print(f"unchanged: `{report.route}` without {report.blocked.name}, {report.made_at:%Y-%m-%d %H:%MZ}, {verdict}")
+    report = read_report(Path(args.file))
+    found = hash_of(report)
+    print(f"unchanged: `{report.route}` on {report.made_at:%Y-%m-%d %H:%MZ}, {verdict(report)}")
     print(f"sha256: {found}")
     if policy_file(args) is None:
+        tell("note: there is no policy file here, so no audit log to compare it with")
         return 0
     with open_to_switch(args) as client:
         log = client._core.switches.audit  # noqa: SLF001  # for people, so for no other caller
     entry = log.find(action="drill", sha256=found)
-    if entry is None:
-        tell(f"warning: {log.file} does not tell of it")
+    if entry is None and not log.file.exists():
+        tell("note: there is no audit log here to compare it with")
         return 0
+    if entry is None:
+        raise ConfigurationError(
+            f"{log.file} does not tell of a drill with this hash", hint="it was made elsewhere, or anew"
+        )
     log.verify()
     print(f"{log.file} tells of it, on {entry['time']}, and its chain holds")
     return 0

@@ -1,7 +1,7 @@
 """Documents that carry their own hash: whoever noted it once sees whether anything was changed since.
 
-The hash is the SHA-256 of the document without it, as canonical JSON: UTF-8, keys sorted, no spaces. Without this library:
-``jq -cjS 'del(.sha256)' FILE | sha256sum``. It says that a document is unchanged, not who made it.
+The hash is the SHA-256 of the document without it, as canonical JSON: UTF-8, keys sorted, two spaces a level, a line end.
+Without this library: ``jq -S 'del(.sha256)' FILE | sha256sum``. It says that a document is unchanged, not who made it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from hashlib import sha256
 
 from pydantic import JsonValue
 
-__all__ = ["FIELD", "canonical", "digest", "holds", "with_digest"]
+from .page import json_bytes
+
+__all__ = ["FIELD", "canonical", "digest", "without_digest"]
 
 FIELD = "sha256"
 
 
 def canonical(value: object) -> bytes:
-    """Return JSON of which there is one form only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Return the one form that a JSON value has.
+
+    >>> canonical({"b": [], "a": "é"}).decode()
+    '{\\n  "a": "é",\\n  "b": []\\n}\\n'
+    """
+    return json_bytes(json.loads(json.dumps(value, sort_keys=True, allow_nan=False)))
+
+
+def without_digest(document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what is hashed of a document."""
+    return {name: value for name, value in document.items() if name != FIELD}
 
 
 def digest(document: Mapping[str, JsonValue]) -> str:
@@ -28,14 +39,4 @@ def digest(document: Mapping[str, JsonValue]) -> str:
     >>> digest({"b": 1, "a": "é"}) == digest({"a": "é", "b": 1, "sha256": "…"})
     True
     """
-    return sha256(canonical({name: value for name, value in document.items() if name != FIELD})).hexdigest()
-
-
-def with_digest(document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a document that carries its hash."""
-    return {**document, FIELD: digest(document)}
-
-
-def holds(document: Mapping[str, JsonValue]) -> bool:
-    """Whether a document is as it was when it got its hash."""
-    return document.get(FIELD) == digest(document)
+    return sha256(canonical(without_digest(document))).hexdigest()

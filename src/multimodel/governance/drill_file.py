@@ -1,52 +1,56 @@
-"""The report of a drill as a file: JSON, or a page that has the same JSON inside."""
+"""The report of a drill as a file: JSON that carries its hash, or a page that shows the same JSON and hash."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 
-from pydantic import JsonValue
 from pydantic_core import from_json
 
 from .. import __version__
 from ..errors import ConfigurationError
-from .digest import FIELD, canonical, holds
+from .digest import FIELD, canonical, digest, without_digest
 from .drill import DrillReport
 from .drill_page import drill_page
 
-__all__ = ["page_of", "read_report"]
+__all__ = ["hash_of", "json_of", "page_of", "read_report"]
 
 _HINT = "compare it with a copy that was kept elsewhere"
-_DATA = re.compile(rb'<script type="application/json" id="report">(.*?)</script>', re.DOTALL)
+_INSIDE = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
 
 
-def page_of(document: Mapping[str, JsonValue]) -> str:
-    """Return the page of a report that carries its hash. The same report always gives the same page."""
-    data = canonical(document).decode().replace("<", "\\u003c")  # nothing in it ends the element
-    return drill_page(DrillReport.model_validate(_without_hash(document)), str(document[FIELD]), data)
+def hash_of(report: DrillReport) -> str:
+    """Return what says whether a report was changed."""
+    return digest(report.model_dump(mode="json"))
 
 
-def read_report(file: Path) -> tuple[DrillReport, str]:
-    """Read a report that is as it was made, and its hash.
+def json_of(report: DrillReport) -> bytes:
+    """Return a report as JSON that carries its hash."""
+    return canonical({**report.model_dump(mode="json"), FIELD: hash_of(report)})
 
-    :raises ConfigurationError: it is no report, something in it was changed, or the page does not say what its data do.
+
+def page_of(report: DrillReport) -> str:
+    """Return a report as a page: always the same, to the byte."""
+    return drill_page(report, canonical(report.model_dump(mode="json")))
+
+
+def read_report(file: Path) -> DrillReport:
+    """Read a report, either way, that is as it was made.
+
+    :raises ConfigurationError: it is no report, it is not as its hash says, or the page does not show what its JSON says.
     """
     content = file.read_bytes()
-    inside = _DATA.search(content)
+    page = content.decode(errors="replace") if content.startswith(b"<") else None
+    inside = None if page is None else _INSIDE.search(page)
     try:
-        document = from_json(content if inside is None else inside[1], allow_inf_nan=False)
-        report = DrillReport.model_validate(_without_hash(document))
-    except (ValueError, TypeError, AttributeError):
+        document = from_json(content if inside is None else unescape(inside[1]), allow_inf_nan=False)
+        report = DrillReport.model_validate(without_digest(document))
+    except (ValueError, AttributeError):
         raise ConfigurationError(f"`{file}` is no report of a drill", hint="name its JSON, or its page") from None
-    if not holds(document):
+    if page is None and document.get(FIELD) != hash_of(report):
         raise ConfigurationError(f"`{file}` was changed since it was made: its hash is another", hint=_HINT)
-    if inside is not None and content != page_of(document).encode():
-        ours = report.version == __version__
-        hint = _HINT if ours else f"verify it with multimodel {report.version}, which made it"
-        raise ConfigurationError(f"the page `{file}` does not look as its data say", hint=hint)
-    return report, str(document[FIELD])
-
-
-def _without_hash(document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {name: value for name, value in document.items() if name != FIELD}
+    if page is not None and page != page_of(report):
+        hint = _HINT if report.version == __version__ else f"verify it with multimodel {report.version}, which made it"
+        raise ConfigurationError(f"the page `{file}` was changed since it was made, or by another version", hint=hint)
+    return report

@@ -1,9 +1,184 @@
-"""The report of a drill as a page to keep."""
+"""The report of a drill as a page that an auditor can keep.
+
+Its headings are questions of articles 28 and 29 of Regulation (EU) 2022/2554, which it names and does not answer.
+"""
 
 from __future__ import annotations
 
-from .drill import DrillReport
+from collections.abc import Iterable, Iterator
+
+from .drill import Call, DrillReport, Shares, Substitute, Vendor
+from .drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
+from .page import Html, bars, items, link, page, paragraph, section, shares, table, tag
+
+__all__ = ["drill_page"]
+
+_DORA = "https://eur-lex.europa.eu/eli/reg/2022/2554/oj"
 
 
-def drill_page(report: DrillReport, found: str, data: str) -> str:
-    return f'<script type="application/json" id="report">{data}</script>'
+def drill_page(report: DrillReport, shown: bytes) -> str:
+    """Return the page.
+
+    :param shown: the report as the JSON that is hashed and shown.
+    """
+    return page(
+        f"Drill: route {report.route} without {report.blocked.kind} {report.blocked.name}",
+        *_opening(report),
+        section("The exit, as tested (article 28(8), exit strategies)", *_exit(report)),
+        section("Register of vendors (article 28(3), register of information)", _register(report.vendors)),
+        section("Concentration (article 29(1)(b), the same or connected providers)", *_concentration(report)),
+        section("Substitutability (article 29(1)(a), easily substitutable)", _substitutes(report.substitutes)),
+        section("Places (article 29(2), third countries)", _places(report.vendors), *_sources(report.vendors)),
+        section("How it was done", *_method(report)),
+        section("Every call", _calls(report)),
+        report=shown,
+    )
+
+
+def _opening(report: DrillReport) -> Iterator[Html]:
+    said = verdict(report).replace("`", "")
+    yield paragraph(tag("strong", f"{said[0].upper()}{said[1:]}."))
+    if report.verdict.reasons:
+        yield items(reason.replace("`", "") for reason in report.verdict.reasons)
+    by = f" by {report.made_by}" if report.made_by else ""
+    yield paragraph(f"Made on {report.made_at:%Y-%m-%d at %H:%M} UTC{by}, with multimodel {report.version}.")
+    yield paragraph(
+        "The headings name questions of articles 28 and 29 of ",
+        link("Regulation (EU) 2022/2554 (DORA)", _DORA),
+        " of 14 December 2022, which applies from 17 January 2025. Below each stands what was measured, or what the "
+        "catalogue says, with its sources. Whether that answers the question is for the reader to judge.",
+    )
+
+
+def _exit(report: DrillReport) -> Iterator[Html]:
+    yield paragraph(f"{barrier(report).replace('`', '')}: this process refused to connect.")
+    heads = ("", "as it is", f"without {report.blocked.name}")
+    yield table("Both phases", heads, both_phases(report))
+    rows = [
+        (f"{name}, {rank}", None if phase.latency is None else getattr(phase.latency, rank))
+        for rank in ("p50", "p95")
+        for name, phase in ((heads[1], report.baseline), (heads[2], report.drill))
+    ]
+    yield bars(
+        "Latency of the calls that were answered",
+        [(name, value, None if value is None else milliseconds(value)) for name, value in rows],
+    )
+    pairs = f"The same prompt with and without {report.blocked.name}: {count(report.paired.pairs, 'pair')}"
+    yield table(pairs, ("", "found"), agreement(report.paired))
+
+
+def _register(vendors: Iterable[Vendor]) -> Html:
+    return table(
+        "Targets of the route, in the order in which they are asked",
+        ("target", "vendor", "operator", "author of the weights", "licence", "open weights", "in this drill"),
+        [
+            (
+                vendor.target,
+                vendor.title,
+                vendor.operator,
+                vendor.author,
+                vendor.licence,
+                _yes(vendor.open_weights),
+                "blocked" if vendor.blocked else vendor.state,
+            )
+            for vendor in vendors
+        ],
+    )
+
+
+def _concentration(report: DrillReport) -> Iterator[Html]:
+    name = report.blocked.name
+    for one in report.concentration:
+        bars_of = {"as it is": one.baseline, f"without {name}": one.drill}
+        yield shares(f"Answers by {one.by}", bars_of)
+    yield table(
+        "Herfindahl index of the answers: the sum of the squared shares, 1 is one alone",
+        ("by", "as it is", f"without {name}"),
+        [(one.by, one.baseline_index, one.drill_index) for one in report.concentration],
+        right=(1, 2),
+    )
+    yield table(
+        "Shares", ("by", "as it is", f"without {name}"), [(one.by, *_shares(one)) for one in report.concentration]
+    )
+
+
+def _shares(one: Shares) -> tuple[str | None, ...]:
+    return tuple(
+        ", ".join(f"{name} {share:.1%}" for name, share in some.items()) or None for some in (one.baseline, one.drill)
+    )
+
+
+def _substitutes(found: Iterable[Substitute]) -> Html:
+    return table(
+        "What is left of the route",
+        ("without", "targets left, in order", "what none of them is known to do", "tried in this drill"),
+        [
+            (one.without, ", ".join(one.left) or "none", ", ".join(one.needs) or "nothing", _yes(one.tested))
+            for one in found
+        ],
+    )
+
+
+def _places(vendors: Iterable[Vendor]) -> Html:
+    return table(
+        "Where the operator sits, data is stored and inference runs",
+        ("target", "seat of the operator", "region", "stored in", "inference in"),
+        [
+            (vendor.target, vendor.jurisdiction, vendor.region, _listed(vendor.stored_in), _listed(vendor.inference_in))
+            for vendor in vendors
+        ],
+    )
+
+
+def _sources(vendors: Iterable[Vendor]) -> Iterator[Html]:
+    sources = dict.fromkeys(source for vendor in vendors for source in vendor.sources)
+    yield paragraph("What the catalogue says of them, and the day it was read:")
+    yield items(sources)
+
+
+def _method(report: DrillReport) -> Iterator[Html]:
+    calls, limits = count(report.baseline.calls, "real call"), report.verdict.limits
+    yield paragraph(
+        f"{calls} went to the route as it is, then as many with the same prompts while this process refused every "
+        f"connection to {_listed(report.blocked.targets)}, below retries, breakers and fallbacks. Each phase began without "
+        f"knowledge of any vendor's health. Calls at a time: {report.concurrency}. Percentiles are by nearest rank, costs by "
+        "list price. No prompt and no answer is kept in this report."
+    )
+    added = "" if limits.added is None else f", and at most {milliseconds(limits.added)} of added latency at p95"
+    yield paragraph(f"To pass, {limits.success:.1%} of the calls had to be answered{added}.")
+    yield items(remark.replace("`", "") for remark in report.remarks)
+    yield table(
+        "What it was done with",
+        ("", "name", "SHA-256"),
+        [("policy", report.policy, report.policy_hash), ("prompts", report.prompts, report.prompts_hash)],
+    )
+
+
+def _calls(report: DrillReport) -> Html:
+    heads = ("call", "prompt", "kind", "as it is", "latency", f"without {report.blocked.name}", "latency", "added")
+    rows = [
+        (
+            str(number),
+            f"{pair.prompt}",
+            pair.kind,
+            _outcome(pair.baseline),
+            milliseconds(pair.baseline.latency),
+            _outcome(pair.drill),
+            milliseconds(pair.drill.latency),
+            None if pair.added is None else milliseconds(pair.added),
+        )
+        for number, pair in enumerate(report.calls, 1)
+    ]
+    return table("Both calls of each pair", heads, rows, right=(4, 6, 7))
+
+
+def _outcome(call: Call) -> str:
+    return call.target or f"failed: {call.outcome}"
+
+
+def _yes(value: bool | None) -> str | None:  # noqa: FBT001  # it is the value that is told
+    return None if value is None else "yes" if value else "no"
+
+
+def _listed(names: Iterable[str] | None) -> str | None:
+    return None if names is None else ", ".join(names)
