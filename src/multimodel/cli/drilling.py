@@ -64,10 +64,8 @@ def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
         if file is not None and file != "-" and not Path(file).parent.is_dir():
             raise MisuseError(f"`--{name}`: there is no folder `{Path(file).parent}`", "create it, or name another")
     added = _read("--max-added-latency", args.max_added_latency, parse_duration)
-    limits = Limits(
-        success=_read("--min-success", args.min_success, parse_percentage),
-        added=None if added is None else added * 1000,
-    )
+    success = _read("--min-success", args.min_success, parse_percentage)
+    limits = Limits(success=1.0 if success is None else success, added=None if added is None else added * 1000)
     return limits, tuple(BUILT_IN) if args.prompts is None else read_prompts(Path(args.prompts))
 
 

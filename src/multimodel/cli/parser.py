@@ -146,7 +146,7 @@ def _add_drill_commands(commands: _Commands) -> None:
     drill.add_argument("--prompts", metavar="FILE", help="JSON lines with `messages` (default: ten of ours)")
     drill.add_argument("--calls", type=int, metavar="N", help="calls with and without NAME (default: one a prompt)")
     drill.add_argument("--concurrency", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
-    drill.add_argument("--min-success", default="100%", metavar="SHARE", help="to be answered (default: %(default)s)")
+    drill.add_argument("--min-success", metavar="SHARE", help="of the calls, to be answered (default: all)")
     drill.add_argument("--max-added-latency", metavar="SPAN", help="at the 95th percentile, as in `500ms`")
     drill.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write the report (default: print it)")
     drill.add_argument("--html", metavar="FILE", help="write the report as a page")

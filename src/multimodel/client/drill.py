@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import cycle, islice
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -145,12 +146,13 @@ class Drill:
 
     def _asked(self, barrier: Barrier | None) -> list[_Asked]:
         """Make the calls of one phase, with a client of its own."""
+        import_module("tenacity")  # or the first call that fails would pay for it
         with Client(_without_shadow(self.core.policy, self.route), providers=self._providers) as client:
             accounts = client._core.accounts  # noqa: SLF001  # likewise
             accounts.barrier, accounts.progress = barrier, self.core.accounts.progress
             for planned in client._core.chain(self.route):  # noqa: SLF001  # likewise
                 if planned.why_not is None:
-                    planned.account.reach()  # no call pays for what is imported
+                    planned.account.reach()
             if self.concurrency == 1:
                 return [_ask(client, self.route, prompt) for prompt in self.prompts]
             with ThreadPoolExecutor(self.concurrency, thread_name_prefix="multimodel-drill") as pool:
@@ -172,7 +174,7 @@ class _Asked(NamedTuple):
 def _ask(client: Client, route: str, prompt: Prompt) -> _Asked:
     begun = now()
     try:
-        answer = client.complete(route, prompt.messages, **prompt.options)  # type: ignore[misc]  # they were checked
+        answer = client.complete(route, prompt.messages, **prompt.options)
     except CallError as error:
         report = error.report or Report(route)
         return _Asked(

@@ -65,8 +65,9 @@ class Prompt:
 
 
 def read_prompts(file: Path) -> tuple[Prompt, ...]:
-    """Read a file of JSON lines: ``messages``, and options by OpenAI's names; ``json_schema`` may stand for
-    ``response_format``.
+    """Read a file of JSON lines: ``messages``, and options by OpenAI's names.
+
+    ``json_schema`` may stand in the place of ``response_format``.
 
     :raises ConfigurationError: names the line, and what is wrong with it.
     """
@@ -141,7 +142,7 @@ BUILT_IN: Sequence[Prompt] = (
         "Ada is 36 years old and speaks English and French. Give her name, age and languages as JSON.",
         response_format=_fits(_PERSON, "person"),
     ),
-    _asks("用一句话说明：什么是备份？"),
+    _asks("请用一句话说明什么是备份。"),
     _asks("What will the weather be in Lima over the next three days? Use the tool.", tools=[_WEATHER]),
     _asks("Write a Python function that returns the larger of two numbers. Code only."),
     _asks(

@@ -76,10 +76,12 @@ def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
     is_here = profile.adapter == "local"
     why = core.obstacle(planned, frozenset())
     endpoint = profile.endpoints.get(place.region or "")
-    known = [profile.fact, *([endpoint.fact] if endpoint else []), *([facts.fact] if facts else [])]
+    is_theirs = account.operator == profile.operator
+    known = [one.fact for one in (profile if is_theirs else None, endpoint, facts) if one is not None]
     return Vendor(
         target=str(target),
-        title=profile.title,
+        title=profile.title if is_theirs else f"an endpoint of {account.operator}",
+        endpoint=planned.plan.endpoint,
         blocked=blocked,
         state="ready" if why is None else ": ".join(filter(None, why)),
         operator=target.operator,

@@ -20,12 +20,12 @@ FIELD = "sha256"
 
 
 def canonical(value: object) -> bytes:
-    """Return the one form that a JSON value has.
+    r"""Return the one form that a JSON value has; ``1.0`` is ``1``.
 
     >>> canonical({"b": [], "a": "é"}).decode()
-    '{\\n  "a": "é",\\n  "b": []\\n}\\n'
+    '{\n  "a": "é",\n  "b": []\n}\n'
     """
-    return json_bytes(json.loads(json.dumps(value, sort_keys=True, allow_nan=False)))
+    return json_bytes(json.loads(json.dumps(value, sort_keys=True, allow_nan=False), parse_float=_number))
 
 
 def without_digest(document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -40,3 +40,8 @@ def digest(document: Mapping[str, JsonValue]) -> str:
     True
     """
     return sha256(canonical(without_digest(document))).hexdigest()
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number

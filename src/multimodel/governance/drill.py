@@ -155,6 +155,7 @@ class Blocked(Frozen):
 class Vendor(Frozen):
     """One target of the route, and what is known of who is behind it.
 
+    :ivar endpoint: host and port, or another name for where requests go.
     :ivar state: ``ready``, or why it is not asked.
     :ivar jurisdiction: of the operator's seat, ISO 3166.
     :ivar stored_in: where data is stored.
@@ -164,6 +165,7 @@ class Vendor(Frozen):
 
     target: str
     title: str
+    endpoint: str
     blocked: bool
     state: str
     operator: str | None

@@ -5,9 +5,9 @@ Its headings are questions of articles 28 and 29 of Regulation (EU) 2022/2554, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from .drill import Call, DrillReport, Shares, Substitute, Vendor
+from .drill import Call, DrillReport, Substitute, Vendor
 from .drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
 from .page import Html, bars, items, link, page, paragraph, section, shares, table, tag
 
@@ -63,7 +63,7 @@ def _exit(report: DrillReport) -> Iterator[Html]:
         "Latency of the calls that were answered",
         [(name, value, None if value is None else milliseconds(value)) for name, value in rows],
     )
-    pairs = f"The same prompt with and without {report.blocked.name}: {count(report.paired.pairs, 'pair')}"
+    pairs = f"In {count(report.paired.pairs, 'pair')} of answers to the same prompt"
     yield table(pairs, ("", "found"), agreement(report.paired))
 
 
@@ -92,20 +92,18 @@ def _concentration(report: DrillReport) -> Iterator[Html]:
         bars_of = {"as it is": one.baseline, f"without {name}": one.drill}
         yield shares(f"Answers by {one.by}", bars_of)
     yield table(
-        "Herfindahl index of the answers: the sum of the squared shares, 1 is one alone",
-        ("by", "as it is", f"without {name}"),
-        [(one.by, one.baseline_index, one.drill_index) for one in report.concentration],
-        right=(1, 2),
-    )
-    yield table(
-        "Shares", ("by", "as it is", f"without {name}"), [(one.by, *_shares(one)) for one in report.concentration]
+        "Shares, and their Herfindahl index (the sum of the squared shares: 1 is one alone)",
+        ("by", "as it is", "index", f"without {name}", "index"),
+        [
+            (one.by, _shares(one.baseline), one.baseline_index, _shares(one.drill), one.drill_index)
+            for one in report.concentration
+        ],
+        right=(2, 4),
     )
 
 
-def _shares(one: Shares) -> tuple[str | None, ...]:
-    return tuple(
-        ", ".join(f"{name} {share:.1%}" for name, share in some.items()) or None for some in (one.baseline, one.drill)
-    )
+def _shares(some: Mapping[str, float]) -> str | None:
+    return ", ".join(f"{name} {share:.1%}" for name, share in some.items()) or None
 
 
 def _substitutes(found: Iterable[Substitute]) -> Html:
@@ -122,9 +120,16 @@ def _substitutes(found: Iterable[Substitute]) -> Html:
 def _places(vendors: Iterable[Vendor]) -> Html:
     return table(
         "Where the operator sits, data is stored and inference runs",
-        ("target", "seat of the operator", "region", "stored in", "inference in"),
+        ("target", "endpoint", "seat of the operator", "region", "stored in", "inference in"),
         [
-            (vendor.target, vendor.jurisdiction, vendor.region, _listed(vendor.stored_in), _listed(vendor.inference_in))
+            (
+                vendor.target,
+                vendor.endpoint,
+                vendor.jurisdiction,
+                vendor.region,
+                _listed(vendor.stored_in),
+                _listed(vendor.inference_in),
+            )
             for vendor in vendors
         ],
     )
@@ -132,8 +137,9 @@ def _places(vendors: Iterable[Vendor]) -> Html:
 
 def _sources(vendors: Iterable[Vendor]) -> Iterator[Html]:
     sources = dict.fromkeys(source for vendor in vendors for source in vendor.sources)
-    yield paragraph("What the catalogue says of them, and the day it was read:")
-    yield items(sources)
+    if sources:
+        yield paragraph("What the catalogue says of them comes from:")
+        yield items(sources)
 
 
 def _method(report: DrillReport) -> Iterator[Html]:
@@ -165,7 +171,7 @@ def _calls(report: DrillReport) -> Html:
             milliseconds(pair.baseline.latency),
             _outcome(pair.drill),
             milliseconds(pair.drill.latency),
-            None if pair.added is None else milliseconds(pair.added),
+            None if pair.added is None else milliseconds(pair.added, signed=True),
         )
         for number, pair in enumerate(report.calls, 1)
     ]

@@ -33,7 +33,7 @@ def both_phases(report: DrillReport) -> list[tuple[str, str | None, str | None]]
 def agreement(paired: Paired) -> list[tuple[str, str | None]]:
     """Return the rows of a table of what the pairs show."""
     return [
-        ("added latency p50, p95, most", _spread(paired.added)),
+        ("added latency p50, p95, most", _spread(paired.added, signed=True)),
         ("the same tools asked for", f"{paired.same_tools} of {paired.tool_pairs}"),
         ("with equal arguments", f"{paired.same_arguments} of {paired.tool_pairs}"),
         ("answers in another script", f"{paired.other_script} of {paired.pairs}"),
@@ -49,17 +49,20 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def milliseconds(value: float) -> str:
-    """Return a time.
+def milliseconds(value: float, *, signed: bool = False) -> str:
+    """Return a time, or with ``signed`` a difference of times.
 
-    >>> milliseconds(2.34), milliseconds(1234.5)
-    ('2.3 ms', '1,234 ms')
+    >>> milliseconds(2.34), milliseconds(1234.5, signed=True)
+    ('2.3 ms', '+1,234 ms')
     """
-    return f"{value:,.1f} ms" if abs(value) < _FINE else f"{value:,.0f} ms"
+    sign, digits = "+" if signed else "", 1 if abs(value) < _FINE else 0
+    return f"{value:{sign},.{digits}f} ms"
 
 
-def _spread(found: Spread | None) -> str | None:
-    return None if found is None else ", ".join(map(milliseconds, (found.p50, found.p95, found.most)))
+def _spread(found: Spread | None, *, signed: bool = False) -> str | None:
+    if found is None:
+        return None
+    return ", ".join(milliseconds(value, signed=signed) for value in (found.p50, found.p95, found.most))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -81,7 +84,7 @@ _FIGURES: dict[str, Callable[[Phase], str | None]] = {
     "answered by": lambda phase: _counts(phase.answered_by),
     "failures": lambda phase: _counts(phase.failures),
     "latency p50, p95, most": lambda phase: _spread(phase.latency),
-    "of that, until who answered was asked": lambda phase: _spread(phase.detour),
+    "before who answered was asked": lambda phase: _spread(phase.detour),
     "requests": lambda phase: f"{phase.attempts:,}",
     "cost": _cost,
     "answers that fit their schema": _schemas,
