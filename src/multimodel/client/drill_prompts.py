@@ -16,6 +16,7 @@ from ..governance.drill import Kind
 from ..types import Request
 from ..types.schema import MisfitError, Shape
 from .request import build_request
+from .structured import expected
 
 __all__ = ["BUILT_IN", "Prompt", "read_prompts", "script_of"]
 
@@ -35,7 +36,9 @@ class Prompt:
     request: Request = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "request", build_request(self.messages, self.options))
+        request = build_request(self.messages, self.options)
+        expected(request, None, request.tools)  # whether a schema is none
+        object.__setattr__(self, "request", request)
 
     @property
     def kind(self) -> Kind:
@@ -91,8 +94,10 @@ def _read(place: str, line: bytes) -> Prompt:
     messages = given.pop("messages")
     schema = given.pop("json_schema", None)
     if schema is not None:
-        inner = schema if isinstance(schema, Mapping) and "schema" in schema else {"name": "answer", "schema": schema}
-        given["response_format"] = {"type": "json_schema", "json_schema": inner}
+        inner = schema.get("schema", schema) if isinstance(schema, dict) else schema
+        if not isinstance(inner, dict):
+            raise ConfigurationError(f"{place}: `json_schema` is no object", hint=_HINT)
+        given["response_format"] = _fits(inner, schema.get("name", "answer"))
     try:
         return Prompt(messages, given)
     except BadRequestError as error:
