@@ -99,6 +99,7 @@ def test_a_call_that_nobody_answers_fails_the_drill():
     assert report.baseline.answered == 3
     assert report.drill.answered == 0
     assert report.drill.failures == {"all_targets_failed": 3}
+    assert report.calls[0].drill.causes == ("connection.unsent",)
     assert report.verdict.reasons == ("3 of 3 calls were not answered without `alibaba`",)
     assert report.paired.pairs == 0
     assert report.paired.added is None
@@ -241,6 +242,53 @@ def test_calls_at_the_same_time_are_all_made_and_paired():
     assert [pair.prompt for pair in report.calls] == [*range(1, 9)] * 3
 
 
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"transfer": "whole"},
+        {"hedge": {"after": 0.5, "budget": 1.0}},
+        {"traffic": {"dashscope:qwen-plus": 1, "house:ours": 1}},
+        {"retry": {"attempts": 1}, "breaker": {"failures": 1}},
+        {"concurrency": 1},
+        {
+            "budget": {"per_day": 1.0, "then": "cheaper"},
+            "chain": ["dashscope:qwen-plus", "house:ours"],
+            "deadline": 5.0,
+        },
+    ],
+    ids=lambda route: next(iter(route)),
+)
+def test_whatever_a_route_says_it_is_drilled_as_it_is(route):
+    with world(**route) as both:
+        report = both.drill(prompts=[asks(), asks("Again")], calls=4, concurrency=2)
+    assert report.blocked.reached == 0
+    if "budget" in route:  # nobody knows what these cost
+        assert report.drill.answered == report.baseline.answered == 0
+    else:
+        assert report.drill.answered == report.baseline.answered == 4
+
+
+def test_system_text_of_the_policy_goes_along(tmp_path):
+    (tmp_path / "zh.txt").write_text("Be brief.", encoding="utf-8")
+    with FaultyVendor() as gone, FaultyVendor() as stays:
+        file = tmp_path / "multimodel.yaml"
+        file.write_text(
+            f"""
+providers:
+  dashscope: {{base_url: "{gone.dashscope_url}", api_key: sk-1}}
+  house: {{profile: openai, base_url: "{stays.openai_url}", api_key: sk-1, operator: house}}
+routes:
+  base: {{chain: [dashscope:qwen-plus, house:ours], prompts: {{house: zh.txt}}}}
+  chat: {{extends: base}}
+""",
+            encoding="utf-8",
+        )
+        with Client(file) as client:
+            tried = Drill(client, "chat", "alibaba", prompts=[asks()]).run()
+        assert tried.drill.answered == 1
+        assert stays.log[0].messages[0] == {"role": "system", "content": "Be brief."}
+
+
 def test_who_sees_no_baseline_call_is_remarked():
     with world(chain=["house:ours", "dashscope:qwen-plus"]) as both:
         report = both.drill(prompts=[asks()])
@@ -343,6 +391,7 @@ def test_local_weights_take_over_and_can_be_blocked_like_any_vendor(archive, fir
     assert tried.stopped == tried.attempts > 0
     weights = next(one for one in report.vendors if one.target.startswith("local:"))
     assert weights.stored_in == weights.inference_in == ("this machine",)
+    assert (weights.operator, weights.endpoint) == ("the user", "this process")
 
 
 # --- prompts ---
@@ -361,6 +410,13 @@ def test_prompts_are_lines_of_json(tmp_path):
     prompts = read_prompts(file)
     assert [prompt.kind for prompt in prompts] == ["text", "tools", "schema", "schema"]
     assert [prompts[2].fits(text) for text in ('{"a": 1}', '{"a": "1"}', "no")] == [True, False, False]
+
+
+def test_the_prompts_of_the_documentation_are_some(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "drill.md").read_text(encoding="utf-8")
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(page.split("```json\n")[1].split("```")[0], encoding="utf-8")
+    assert [prompt.kind for prompt in read_prompts(file)] == ["text", "schema", "tools"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_a_phase_counts_answers_failures_and_what_is_unknown():
     assert found.latency.p50 == 30.0  # failures have no latency of an answer
 
 
+def test_a_schema_counts_as_missed_where_no_answer_fits_it_and_as_unknown_where_nothing_can_tell():
+    def found(*calls: Call) -> tuple[int, int | None]:
+        known = phase(calls, ["schema"] * len(calls))
+        return known.schemas, known.valid
+
+    assert found(call(valid=True), call(None)) == (2, 1)
+    assert found(call(valid=None), call(None)) == (2, None)
+    assert phase([call()], ["text"]).schemas == 0
+
+
 def test_shares_are_of_answers_and_their_index_is_one_for_one_alone():
     operators, authors, _ = report().concentration
     assert operators.baseline == {"alibaba": 1.0}

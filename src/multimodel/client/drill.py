@@ -180,6 +180,7 @@ def _ask(client: Client, route: str, prompt: Prompt) -> _Asked:
         return _Asked(
             Call(
                 outcome=error.kind,
+                causes=tuple(dict.fromkeys(one.outcome for one in report.attempts)),
                 latency=_milliseconds(now() - begun),
                 attempts=len(report.attempts),
                 cost=report.cost,

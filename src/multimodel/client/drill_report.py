@@ -81,10 +81,10 @@ def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
     return Vendor(
         target=str(target),
         title=profile.title if is_theirs else f"an endpoint of {account.operator}",
-        endpoint=planned.plan.endpoint,
+        endpoint="this process" if is_here else planned.plan.endpoint if planned.plan.http else None,
         blocked=blocked,
         state="ready" if why is None else ": ".join(filter(None, why)),
-        operator=target.operator,
+        operator="the user" if is_here else target.operator,
         author=target.author,
         jurisdiction=planned.plan.jurisdiction,
         region=place.region,

@@ -42,6 +42,7 @@ class Call(Frozen):
     """One call of a drill.
 
     :ivar outcome: ``ok``, or the kind of the error.
+    :ivar causes: why the requests of a call failed that was not answered, each kind once.
     :ivar target: who answered.
     :ivar latency: until the whole answer.
     :ivar detour: until the target that answered was asked for this answer: time that others took.
@@ -53,6 +54,7 @@ class Call(Frozen):
     """
 
     outcome: str
+    causes: tuple[str, ...] = ()
     target: str | None = None
     latency: float
     detour: float | None = None
@@ -98,8 +100,8 @@ class Phase(Frozen):
     :ivar cost_unknown: calls that had an attempt of unknown cost.
     :ivar answered_by: calls by the target that answered.
     :ivar failures: calls that failed, by the kind of their error.
-    :ivar schemas: calls that were answered and had asked for a schema.
-    :ivar valid: those of them whose answer fits; None when nothing is installed that can tell.
+    :ivar schemas: calls that asked for a schema.
+    :ivar valid: those of them that were answered with what fits; None when nothing is installed that can tell.
     """
 
     calls: int
@@ -155,7 +157,7 @@ class Blocked(Frozen):
 class Vendor(Frozen):
     """One target of the route, and what is known of who is behind it.
 
-    :ivar endpoint: host and port, or another name for where requests go.
+    :ivar endpoint: host and port.
     :ivar state: ``ready``, or why it is not asked.
     :ivar jurisdiction: of the operator's seat, ISO 3166.
     :ivar stored_in: where data is stored.
@@ -165,7 +167,7 @@ class Vendor(Frozen):
 
     target: str
     title: str
-    endpoint: str
+    endpoint: str | None
     blocked: bool
     state: str
     operator: str | None
@@ -273,9 +275,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 def phase(calls: Sequence[Call], kinds: Sequence[Kind]) -> Phase:
     """Sum up the calls of one phase; ``kinds`` are those of their prompts."""
     answered = [call for call in calls if call.outcome == "ok"]
-    asked = [call for call, kind in zip(calls, kinds, strict=True) if kind == "schema" and call.outcome == "ok"]
+    asked = [call for call, kind in zip(calls, kinds, strict=True) if kind == "schema"]
     costs = [call.cost for call in calls if call.cost is not None]
-    unchecked = any(call.valid is None for call in asked)
+    unchecked = any(call.valid is None for call in asked if call.outcome == "ok")
     return Phase(
         calls=len(calls),
         answered=len(answered),

@@ -36,10 +36,10 @@ def drill_page(report: DrillReport, shown: bytes) -> str:
 
 
 def _opening(report: DrillReport) -> Iterator[Html]:
-    said = verdict(report).replace("`", "")
+    said = _bare(verdict(report))
     yield paragraph(tag("strong", f"{said[0].upper()}{said[1:]}."))
     if report.verdict.reasons:
-        yield items(reason.replace("`", "") for reason in report.verdict.reasons)
+        yield items(map(_bare, report.verdict.reasons))
     by = f" by {report.made_by}" if report.made_by else ""
     yield paragraph(f"Made on {report.made_at:%Y-%m-%d at %H:%M} UTC{by}, with multimodel {report.version}.")
     yield paragraph(
@@ -51,7 +51,7 @@ def _opening(report: DrillReport) -> Iterator[Html]:
 
 
 def _exit(report: DrillReport) -> Iterator[Html]:
-    yield paragraph(f"{barrier(report).replace('`', '')}: this process refused to connect.")
+    yield paragraph(f"{_bare(barrier(report))}: this process refused to connect.")
     heads = ("", "as it is", f"without {report.blocked.name}")
     yield table("Both phases", heads, both_phases(report))
     rows = [
@@ -79,7 +79,7 @@ def _register(vendors: Iterable[Vendor]) -> Html:
                 vendor.author,
                 vendor.licence,
                 _yes(vendor.open_weights),
-                "blocked" if vendor.blocked else vendor.state,
+                "blocked" if vendor.blocked else _bare(vendor.state),
             )
             for vendor in vendors
         ],
@@ -152,7 +152,7 @@ def _method(report: DrillReport) -> Iterator[Html]:
     )
     added = "" if limits.added is None else f", and at most {milliseconds(limits.added)} of added latency at p95"
     yield paragraph(f"To pass, {limits.success:.1%} of the calls had to be answered{added}.")
-    yield items(remark.replace("`", "") for remark in report.remarks)
+    yield items(map(_bare, report.remarks))
     yield table(
         "What it was done with",
         ("", "name", "SHA-256"),
@@ -179,7 +179,11 @@ def _calls(report: DrillReport) -> Html:
 
 
 def _outcome(call: Call) -> str:
-    return call.target or f"failed: {call.outcome}"
+    return call.target or f"failed: {', '.join(call.causes) or call.outcome}"
+
+
+def _bare(words: str) -> str:
+    return words.replace("`", "")
 
 
 def _yes(value: bool | None) -> str | None:  # noqa: FBT001  # it is the value that is told

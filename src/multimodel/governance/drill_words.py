@@ -76,7 +76,7 @@ def _cost(phase: Phase) -> str | None:
 
 
 def _schemas(phase: Phase) -> str | None:
-    return None if phase.valid is None else f"{phase.valid} of {phase.schemas}"
+    return f"{'unknown' if phase.valid is None else phase.valid} of {phase.schemas}"
 
 
 _FIGURES: dict[str, Callable[[Phase], str | None]] = {
