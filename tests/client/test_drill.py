@@ -268,6 +268,15 @@ def test_whatever_a_route_says_it_is_drilled_as_it_is(route):
         assert report.drill.answered == report.baseline.answered == 4
 
 
+def test_a_second_attempt_beside_a_slow_one_is_stopped_at_the_barrier_too():
+    with world(chain=["house:ours", "dashscope:qwen-plus"], hedge={"after": 0.02, "budget": 1.0}) as both:
+        both.stays.fault = faults.silent(0.1)
+        report = both.drill(prompts=[asks()], calls=6)
+    assert report.blocked.attempts > 0
+    assert report.blocked.reached == 0
+    assert report.drill.answered_by == {"house:ours": 6}
+
+
 def test_system_text_of_the_policy_goes_along(tmp_path):
     (tmp_path / "zh.txt").write_text("Be brief.", encoding="utf-8")
     with FaultyVendor() as gone, FaultyVendor() as stays:

@@ -12,21 +12,9 @@ from hypothesis import strategies as st
 
 from multimodel import ConfigurationError
 from multimodel.governance.digest import canonical, digest
-from multimodel.governance.drill import (
-    Blocked,
-    Call,
-    DrillReport,
-    Limits,
-    Pair,
-    Substitute,
-    Vendor,
-    judged,
-    paired,
-    phase,
-    shares,
-    spread,
-)
+from multimodel.governance.drill import Blocked, Call, DrillReport, Limits, Pair, Substitute, Vendor
 from multimodel.governance.drill_file import hash_of, json_of, page_of, read_report
+from multimodel.governance.drill_sums import judged, paired, phase, shares, spread
 
 JSON = st.recursive(
     st.none()

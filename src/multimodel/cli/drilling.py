@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -48,8 +49,8 @@ def drill(args: Namespace) -> int:
         tried = prepared.run(_tell_phase)
         report = reported(prepared, tried, limits, args.prompts or "built in")
         _print(report, data=args.json != "-")
-        _write(args, report)
         _witness(prepared, report)
+        _write(args, report)
     return 0 if report.verdict.passed else 1
 
 
@@ -60,9 +61,9 @@ def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
     if args.concurrency < 1 or (args.calls is not None and args.calls < 1):
         raise MisuseError("`--calls` and `--concurrency` are at least 1")
     for name in ("json", "html"):
-        file = getattr(args, name)
-        if file is not None and file != "-" and not Path(file).parent.is_dir():
-            raise MisuseError(f"`--{name}`: there is no folder `{Path(file).parent}`", "create it, or name another")
+        file = Path(getattr(args, name) or "-")
+        if str(file) != "-" and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
+            raise MisuseError(f"`--{name}`: `{file}` cannot be written", "name a file in a folder that exists")
     added = _read("--max-added-latency", args.max_added_latency, parse_duration)
     success = _read("--min-success", args.min_success, parse_percentage)
     limits = Limits(success=1.0 if success is None else success, added=None if added is None else added * 1000)
@@ -81,10 +82,10 @@ def _tell_plan(prepared: Drill) -> None:
     blocked = ", ".join(f"`{planned.plan.target}`" for planned in prepared.blocked)
     left = ", ".join(f"`{planned.plan.target}`" for planned in prepared.left)
     tell(f"{named}: {blocked} cannot be reached; {left} can")
-    most, unpriced = prepared.cost_at_most()
-    calls = len(prepared.prompts)
-    tell(f"{calls} real calls on `{prepared.route}` as it is, then {calls} without {named}: at most {most:.4f} USD")
-    if unpriced:
+    calls, (most, unpriced) = count(len(prepared.prompts), "real call"), prepared.cost_at_most()
+    cost = f"at most {most:.4f} USD" if len(unpriced) < len(prepared.able) else "nobody knows at what cost"
+    tell(f"{calls} on `{prepared.route}` as it is, then as many without {named}: {cost}")
+    if unpriced and len(unpriced) < len(prepared.able):
         tell(f"warning: the price of {', '.join(f'`{target}`' for target in unpriced)} is unknown, and not in this")
 
 

@@ -7,35 +7,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import import_module
 from itertools import cycle, islice
-from typing import Literal, NamedTuple, TypeAlias
-
-from pydantic_core import from_json
 
 from ..config import OffEntry, Policy
 from ..config.policy import OffKind
-from ..drivers.base import now
-from ..errors import CallError, ConfigurationError
-from ..governance.digest import canonical
-from ..governance.drill import Call, Kind, Pair, Phase, phase
+from ..errors import ConfigurationError
+from ..governance.drill import Pair, Phase
+from ..governance.drill_sums import phase
 from ..providers.barrier import Barrier
-from ..providers.base import Provider
-from ..types import Completion, Report, ToolCall
+from ..types import AttemptRecord
 from .blocking import Client
 from .core import Core
 from .cost import CostAtMost
-from .drill_prompts import BUILT_IN, Prompt, script_of
+from .drill_calls import Asked, ask, pair
+from .drill_prompts import BUILT_IN, Prompt
 from .targets import Planned
 
 __all__ = ["Drill", "Tried"]
 
-_MILLI = 1000
-_Tools: TypeAlias = tuple[tuple[str, bytes], ...]
+_NOT_SENT = frozenset({"connection.unsent", "policy_denied", "local_overload", "cancelled", "lost"})
+"""What becomes of an attempt that has no connection. The last two are of a race that another attempt has won."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Tried:
 
     :ivar attempts: those on the blocked targets that the drill's calls report.
     :ivar stopped: those that the barrier stopped.
-    :ivar reached: those that ended in any other way than without a connection.
+    :ivar reached: those that had a connection.
     """
 
     begun: datetime
@@ -63,13 +61,14 @@ class Drill:
     :param without: who cannot be reached; looked up as operator, then author, provider, target.
     :param kind: what ``without`` is; None looks it up.
     :param calls: how many in each phase; None is one for each prompt. The prompts are taken in turn.
-    :param providers: ready adapters by provider name, as the client was given them.
     :ivar route: the route's own name.
     :ivar prompts: what is asked in each phase, in order.
     :ivar different: how many prompts there are.
     :ivar without: the same as an entry of ``off``.
     :ivar blocked: the targets that cannot be reached.
-    :ivar left: the targets that can be asked all the same, in order.
+    :ivar able: the targets that can be asked now, in order.
+    :ivar left: those of them that are not blocked.
+    :ivar policy_hash: SHA-256 of the policy file.
     :raises ConfigurationError: nobody of that name is on the route, or nobody else.
     """
 
@@ -83,7 +82,6 @@ class Drill:
         prompts: Sequence[Prompt] = BUILT_IN,
         calls: int | None = None,
         concurrency: int = 1,
-        providers: Mapping[str, Provider] | None = None,
     ) -> None:
         self.core: Core = client._core  # noqa: SLF001  # it is one of ours
         self.route, _ = self.core.route(route)
@@ -95,7 +93,8 @@ class Drill:
         self.prompts = tuple(islice(cycle(prompts), len(prompts) if calls is None else calls))
         self.different = len(prompts)
         self.concurrency = concurrency
-        self._providers = providers
+        source = self.core.policy.source
+        self.policy_hash = None if source is None else sha256(source.read_bytes()).hexdigest()
         named = f"{self.without.kind} `{self.without.name}`"
         if not self.blocked:
             known = ", ".join(f"`{planned.plan.target}`" for planned in self.chain)
@@ -134,9 +133,9 @@ class Drill:
         drill = phase([one.call for one in after], kinds)
         progress("drill", drill)
         met = [one for each in after for one in each.report.attempts if str(one.target) in targets]
-        reached = sum(one.outcome != "connection.unsent" for one in met)
+        reached = sum(one.outcome not in _NOT_SENT or _answered(one) for one in met)
         pairs = tuple(
-            _pair(number % self.different + 1, kind, *both)
+            pair(number % self.different + 1, kind, *both)
             for number, (kind, *both) in enumerate(zip(kinds, before, after, strict=True))
         )
         return Tried(begun, pairs, baseline, drill, len(met), barrier.stopped, reached)
@@ -144,97 +143,28 @@ class Drill:
     def _is_blocked(self, planned: Planned) -> bool:
         return self.without.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=datetime.now(UTC))
 
-    def _asked(self, barrier: Barrier | None) -> list[_Asked]:
+    def _asked(self, barrier: Barrier | None) -> list[Asked]:
         """Make the calls of one phase, with a client of its own."""
         import_module("tenacity")  # or the first call that fails would pay for it
-        with Client(_without_shadow(self.core.policy, self.route), providers=self._providers) as client:
+        with Client(_without_shadow(self.core.policy, self.route)) as client:
             accounts = client._core.accounts  # noqa: SLF001  # likewise
             accounts.barrier, accounts.progress = barrier, self.core.accounts.progress
             for planned in client._core.chain(self.route):  # noqa: SLF001  # likewise
                 if planned.why_not is None:
-                    planned.account.reach()
+                    with suppress(ConfigurationError):  # the calls will tell
+                        planned.account.reach()
             if self.concurrency == 1:
-                return [_ask(client, self.route, prompt) for prompt in self.prompts]
+                return [ask(client, self.route, prompt) for prompt in self.prompts]
             with ThreadPoolExecutor(self.concurrency, thread_name_prefix="multimodel-drill") as pool:
-                waiting = [pool.submit(_ask, client, self.route, prompt) for prompt in self.prompts]
+                waiting = [pool.submit(ask, client, self.route, prompt) for prompt in self.prompts]
                 try:
                     return [one.result() for one in waiting]
                 finally:  # whoever interrupts it pays for no further call
                     pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Asked(NamedTuple):
-    """One call: what is told of it, and what only its pair is compared with."""
-
-    call: Call
-    tools: _Tools
-    report: Report
-
-
-def _ask(client: Client, route: str, prompt: Prompt) -> _Asked:
-    begun = now()
-    try:
-        answer = client.complete(route, prompt.messages, **prompt.options)
-    except CallError as error:
-        report = error.report or Report(route)
-        return _Asked(
-            Call(
-                outcome=error.kind,
-                causes=tuple(dict.fromkeys(one.outcome for one in report.attempts)),
-                latency=_milliseconds(now() - begun),
-                attempts=len(report.attempts),
-                cost=report.cost,
-                asked_again=_asked_again(report),
-            ),
-            (),
-            report,
-        )
-    return _Asked(_told(answer, prompt, now() - begun), tuple(map(_tool, answer.tool_calls)), answer.report)
-
-
-def _told(answer: Completion[object], prompt: Prompt, seconds: float) -> Call:
-    report = answer.report
-    started = next((one.started for one in reversed(report.attempts) if one.outcome == "ok"), None)
-    return Call(
-        outcome="ok",
-        target=str(answer.target),
-        latency=_milliseconds(seconds),
-        detour=None if started is None else _milliseconds(started),
-        attempts=len(report.attempts),
-        cost=report.cost,
-        valid=prompt.fits(answer.text) if prompt.kind == "schema" else None,
-        asked_again=_asked_again(report),
-        truncated=answer.finish_reason in ("length", "content_filter"),
-        empty=not answer.text.strip() and not answer.tool_calls,
-        script=script_of(answer.text),
-    )
-
-
-def _asked_again(report: Report) -> bool:
-    return any(one.outcome == "output_invalid" for one in report.attempts)
-
-
-def _tool(call: ToolCall) -> tuple[str, bytes]:
-    """Return name and arguments of a call: two are equal whatever the spaces and the order of their arguments."""
-    return call.name, canonical(from_json(call.arguments or "{}"))  # which the client has checked to be JSON
-
-
-def _pair(number: int, kind: Kind, before: _Asked, after: _Asked) -> Pair:
-    both = before.call.outcome == after.call.outcome == "ok"
-    return Pair(
-        prompt=number,
-        kind=kind,
-        baseline=before.call,
-        drill=after.call,
-        added=round(after.call.latency - before.call.latency, 3) if both else None,
-        tools=_agreement(before.tools, after.tools) if both and (before.tools or after.tools) else None,
-    )
-
-
-def _agreement(before: _Tools, after: _Tools) -> Literal["same", "arguments", "other"]:
-    if before == after:
-        return "same"
-    return "arguments" if [name for name, _ in before] == [name for name, _ in after] else "other"
+def _answered(attempt: AttemptRecord) -> bool:
+    return attempt.status is not None or attempt.first_content is not None
 
 
 def _dearest(prompt: Prompt, able: Sequence[Planned], attempts: int) -> float:
@@ -252,7 +182,3 @@ def _dearest(prompt: Prompt, able: Sequence[Planned], attempts: int) -> float:
 def _without_shadow(policy: Policy, name: str) -> Policy:
     route = policy.routes[name].model_copy(update={"shadow": None})
     return policy.model_copy(update={"routes": {**policy.routes, name: route}})
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * _MILLI, 3)

@@ -10,16 +10,8 @@ from hashlib import sha256
 from .. import __version__
 from ..config.provider import Place, place_of
 from ..governance.digest import canonical
-from ..governance.drill import (
-    Blocked,
-    DrillReport,
-    Limits,
-    Substitute,
-    Vendor,
-    judged,
-    paired,
-    shares,
-)
+from ..governance.drill import Blocked, DrillReport, Limits, Substitute, Vendor
+from ..governance.drill_sums import judged, paired, shares
 from ..providers.profile import Fact
 from .core import Core
 from .drill import Drill, Tried
@@ -50,7 +42,7 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
         made_at=tried.begun,
         made_by=_user(),
         policy=None if source is None else source.name,
-        policy_hash=None if source is None else sha256(source.read_bytes()).hexdigest(),
+        policy_hash=drill.policy_hash,
         route=drill.route,
         prompts=prompts,
         prompts_hash=_hash_of(drill),

@@ -1,4 +1,4 @@
-"""The audit log: what was switched, when, by whom and why. One JSON object a line, each with the hash of the line before.
+"""The audit log: what was switched or drilled, when, by whom and why. One JSON object a line, each with the hash of the line before.
 
 1. Lines are only appended, each before the change that it tells of.
 2. ``previous`` of each is the SHA-256 of the line before it: a line that is changed, removed or put in shows.
@@ -32,7 +32,7 @@ _HINT = "compare it with a copy that was kept elsewhere"
 class Verified:
     """A log whose chain holds.
 
-    :ivar entries: how many changes it tells of.
+    :ivar entries: how many switches and drills it tells of.
     :ivar head: the hash of its last line: keep it elsewhere, and hand it to the next check.
     :ivar unfinished: numbers of the lines that a crash left unfinished; the chain holds over them.
     """
