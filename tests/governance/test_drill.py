@@ -217,6 +217,13 @@ def test_the_page_says_first_whether_the_drill_was_passed():
     assert "1 of 2 calls were not answered without alibaba" in page
 
 
+def test_a_page_of_many_calls_shows_the_first_and_says_where_the_rest_are():
+    made = report()
+    many = page_of(made.model_copy(update={"calls": made.calls * 150}))
+    assert "The first 200 pairs; the JSON below has all" in many
+    assert many.count("<tr>") < 300
+
+
 def test_the_page_loads_nothing_and_shows_its_hash():
     made = report()
     page = page_of(made)

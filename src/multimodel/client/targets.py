@@ -114,7 +114,8 @@ class Accounts:
 
     :param given: ready adapters by provider name, as tests hand them in.
     :ivar progress: called with a model and a stage while local weights are loaded; set it before the first call.
-    :ivar barrier: what stands before some of the targets; set it before the first call, too.
+    :ivar barrier: what stands before some of the targets, but not before views with keys of their own; set it before
+        the first call, too.
     """
 
     def __init__(

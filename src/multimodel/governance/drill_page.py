@@ -13,6 +13,7 @@ from .page import Html, bars, items, link, page, paragraph, section, shares, tab
 
 __all__ = ["drill_page"]
 
+_SHOWN = 200
 _DORA = "https://eur-lex.europa.eu/eli/reg/2022/2554/oj"
 
 
@@ -30,7 +31,7 @@ def drill_page(report: DrillReport, shown: bytes) -> str:
         section("Substitutability (article 29(1)(a), easily substitutable)", _substitutes(report.substitutes)),
         section("Places (article 29(2), third countries)", _places(report.vendors), *_sources(report.vendors)),
         section("How it was done", *_method(report)),
-        section("Every call", _calls(report)),
+        section("Calls", _calls(report)),
         report=shown,
     )
 
@@ -173,9 +174,11 @@ def _calls(report: DrillReport) -> Html:
             milliseconds(pair.drill.latency),
             None if pair.added is None else milliseconds(pair.added, signed=True),
         )
-        for number, pair in enumerate(report.calls, 1)
+        for number, pair in enumerate(report.calls[:_SHOWN], 1)
     ]
-    return table("Both calls of each pair", heads, rows, right=(4, 6, 7))
+    all_of_them = len(rows) == len(report.calls)
+    caption = "Both calls of each pair" if all_of_them else f"The first {_SHOWN} pairs; the JSON below has all"
+    return table(caption, heads, rows, right=(4, 6, 7))
 
 
 def _outcome(call: Call) -> str:

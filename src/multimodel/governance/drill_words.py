@@ -15,7 +15,7 @@ _FINE = 100
 def verdict(report: DrillReport) -> str:
     """Return the result in a sentence."""
     word = "passed" if report.verdict.passed else "not passed"
-    answered = f"{report.drill.answered} of {count(report.drill.calls, 'call')}"
+    answered = f"{report.drill.answered:,} of {count(report.drill.calls, 'call')}"
     return f"{word}: {answered} answered while `{report.blocked.name}` could not be reached"
 
 
@@ -34,9 +34,9 @@ def agreement(paired: Paired) -> list[tuple[str, str | None]]:
     """Return the rows of a table of what the pairs show."""
     return [
         ("added latency p50, p95, most", _spread(paired.added, signed=True)),
-        ("the same tools asked for", f"{paired.same_tools} of {paired.tool_pairs}"),
-        ("with equal arguments", f"{paired.same_arguments} of {paired.tool_pairs}"),
-        ("answers in another script", f"{paired.other_script} of {paired.pairs}"),
+        ("the same tools asked for", f"{paired.same_tools:,} of {paired.tool_pairs:,}"),
+        ("with equal arguments", f"{paired.same_arguments:,} of {paired.tool_pairs:,}"),
+        ("answers in another script", f"{paired.other_script:,} of {paired.pairs:,}"),
     ]
 
 
@@ -66,7 +66,7 @@ def _spread(found: Spread | None, *, signed: bool = False) -> str | None:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in counts.items()) or "none"
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "none"
 
 
 def _cost(phase: Phase) -> str | None:
@@ -80,7 +80,7 @@ def _schemas(phase: Phase) -> str | None:
 
 
 _FIGURES: dict[str, Callable[[Phase], str | None]] = {
-    "calls answered": lambda phase: f"{phase.answered} of {phase.calls} ({phase.success:.1%})",
+    "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({phase.success:.1%})",
     "answered by": lambda phase: _counts(phase.answered_by),
     "failures": lambda phase: _counts(phase.failures),
     "latency p50, p95, most": lambda phase: _spread(phase.latency),
