@@ -94,6 +94,7 @@ Kind = Literal[
     "stream_interrupted",
     "output_invalid",
     "policy_denied",
+    "policy_denied.cut",
     "local_overload",
     "all_targets_failed",
 ]
@@ -353,7 +354,10 @@ class StreamInterruptedError(CallError):
 
 
 class PolicyDeniedError(CallError):
-    """The policy forbids the target: switched off, residency, a missing capability. Nothing was sent."""
+    """The policy forbids the target: switched off, residency, a missing capability.
+
+    Nothing was sent, but by an attempt that was under way when its vendor was cut off: its kind is ``policy_denied.cut``.
+    """
 
     default_kind = "policy_denied"
 

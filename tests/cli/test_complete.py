@@ -155,7 +155,7 @@ def test_a_failed_call_has_a_report_too_with_the_vendors_own_words(run, vendor):
 
 
 def test_what_is_off_is_not_asked_and_the_report_says_so(run, vendor):
-    run("off", "house", "--reason", "drill")
+    run("off", "house", "--force", "--reason", "drill")
     ran = run("complete", "chat", "Count.", "--report")
     assert ran.code == 1
     assert "not asked: house:gpt-5-mini, off: operator house: drill" in ran.err

@@ -17,7 +17,7 @@ def switched_off(folder) -> list[dict]:
 
 
 def test_off_and_on_are_a_round_trip_with_an_audit_log(run, policy, folder):
-    off = run("off", "alibaba", "--reason", "licence review", "--by", "risk@example.net")
+    off = run("off", "alibaba", "--force", "--reason", "licence review", "--by", "risk@example.net")
     assert off.code == 0
     assert "operator  alibaba  licence review  risk@example.net" in off.out
     assert [entry["operator"] for entry in switched_off(folder)] == ["alibaba"]
@@ -34,7 +34,7 @@ def test_off_and_on_are_a_round_trip_with_an_audit_log(run, policy, folder):
 
 
 def test_off_tells_first_what_stops_and_which_routes_have_nothing_left(run, policy):
-    ran = run("off", "alibaba", "--reason", "drill")
+    ran = run("off", "alibaba", "--force", "--reason", "drill")
     assert ran.err == (
         "operator `alibaba`: `dashscope:qwen3.7-plus` would stop\nwarning: no target would be left for `cheap`\n"
     )
@@ -45,7 +45,7 @@ def test_off_tells_first_what_stops_and_which_routes_have_nothing_left(run, poli
     [("alibaba", "operator"), ("openai", "author"), ("dashscope", "provider"), ("house:gpt-5-mini", "target")],
 )
 def test_what_is_announced_is_what_is_switched_off(run, policy, folder, name, kind):
-    ran = run("off", name, "--reason", "drill")
+    ran = run("off", name, "--force", "--reason", "drill")
     assert ran.err.startswith(f"{kind} `{name}`: ")
     assert [entry[kind] for entry in switched_off(folder)] == [name]
 
@@ -63,16 +63,16 @@ def test_an_operator_leaves_its_weights_elsewhere_on_and_says_how_to_leave_them_
     )
     text = text.replace("siliconflow:Qwen/Qwen3-32B", "elsewhere:qwen").replace("routes:", inline + "routes:")
     policy.write_text(text, encoding="utf-8")
-    operator = run("off", "alibaba", "--reason", "drill")
+    operator = run("off", "alibaba", "--force", "--reason", "drill")
     assert "note: weights of `alibaba` that run elsewhere stay on: `elsewhere:qwen`\nhint: `--weights`" in operator.err
-    author = run("off", "alibaba", "--reason", "drill", "--weights")
+    author = run("off", "alibaba", "--force", "--reason", "drill", "--weights")
     assert "author `alibaba`: `elsewhere:qwen` would stop" in author.err
     assert "skipped: off (author alibaba: drill)" in run("explain", "chat").out
 
 
 def test_weights_of_an_unknown_author_stay_on_and_are_named(run, policy):
     policy.write_text(policy.read_text(encoding="utf-8").replace("house:gpt-5-mini", "house:ours"), encoding="utf-8")
-    ran = run("off", "alibaba", "--reason", "drill", "--weights")
+    ran = run("off", "alibaba", "--force", "--reason", "drill", "--weights")
     assert "warning: nobody knows whose weights these are, so they stay on: `house:ours`" in ran.err
 
 
@@ -96,7 +96,7 @@ def test_a_name_that_means_nothing_is_an_error_and_changes_nothing(run, policy, 
 )
 def test_until_is_a_span_or_an_instant(run, policy, folder, until, expected):
     before = datetime.now(UTC)
-    assert run("off", "alibaba", "--reason", "drill", "--until", until).code == 0
+    assert run("off", "alibaba", "--force", "--reason", "drill", "--until", until).code == 0
     ends = datetime.fromisoformat(switched_off(folder)[0]["until"])
     if isinstance(expected, timedelta):
         assert before + expected <= ends <= datetime.now(UTC) + expected
@@ -106,7 +106,7 @@ def test_until_is_a_span_or_an_instant(run, policy, folder, until, expected):
 
 @pytest.mark.parametrize("until", ["2", "soon", "2020-01-01", "2999-12-31T18:00:00", "999999999999d", "0s"])
 def test_an_until_that_makes_no_sense_is_misuse_and_changes_nothing(run, policy, folder, until):
-    ran = run("off", "alibaba", "--reason", "drill", "--until", until)
+    ran = run("off", "alibaba", "--force", "--reason", "drill", "--until", until)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: `--until`")
     assert not (folder / "multimodel.off.json").exists()
@@ -114,7 +114,7 @@ def test_an_until_that_makes_no_sense_is_misuse_and_changes_nothing(run, policy,
 
 @pytest.mark.parametrize("reason", ["", " ", "a\nb", "\udcff"])
 def test_a_reason_that_is_empty_or_no_plain_text_is_misuse(run, policy, reason):
-    assert run("off", "alibaba", "--reason", reason).code == 2
+    assert run("off", "alibaba", "--force", "--reason", reason).code == 2
 
 
 def test_without_a_policy_file_there_is_nowhere_to_keep_a_switch(run, monkeypatch):
@@ -126,7 +126,7 @@ def test_without_a_policy_file_there_is_nowhere_to_keep_a_switch(run, monkeypatc
 
 def test_a_switch_file_that_cannot_be_written_is_an_error_with_a_hint(run, policy):
     policy.write_text("switch_file: missing/off.json\n" + policy.read_text(encoding="utf-8"), encoding="utf-8")
-    ran = run("off", "alibaba", "--reason", "drill")
+    ran = run("off", "alibaba", "--force", "--reason", "drill")
     assert ran.code == 1
     assert "cannot be written: No such file or directory; nothing was changed\nhint: " in ran.err
 
@@ -150,7 +150,7 @@ def test_on_of_what_is_on_is_an_error(run, policy):
 
 
 def test_status_shows_targets_and_switches(run, policy):
-    run("off", "alibaba", "--reason", "drill", "--until", "2999-12-31", "--by", "ops")
+    run("off", "alibaba", "--force", "--reason", "drill", "--until", "2999-12-31", "--by", "ops")
     ran = run("status")
     assert [line.split() for line in ran.out.splitlines()][:4] == [
         ["route", "target", "operator", "author", "state", "why"],
@@ -163,7 +163,7 @@ def test_status_shows_targets_and_switches(run, policy):
 
 
 def test_status_as_json_has_states_and_switches(run, policy):
-    run("off", "alibaba", "--reason", "drill")
+    run("off", "alibaba", "--force", "--reason", "drill")
     document = json.loads(run("status", "--json").out)
     assert [one["state"] for one in document["routes"]["chat"]] == ["off", "closed"]
     assert document["off"][0]["reason"] == "drill"
@@ -173,19 +173,21 @@ def test_status_as_json_has_states_and_switches(run, policy):
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
 def test_on_a_terminal_it_asks(launch, policy, folder, terminal, answer, code):
     os.write(terminal[0], answer.encode())
-    ran = launch("off", "alibaba", "--reason", "drill", stdin=terminal[1])
+    ran = launch("off", "alibaba", "--force", "--reason", "drill", stdin=terminal[1])
     assert ran.returncode == code
     assert "switch `alibaba` off? [y/N] " in ran.stderr
     assert (folder / "multimodel.off.json").exists() is (code == 0)
 
 
 def test_with_yes_it_does_not_ask(launch, policy, terminal):
-    ran = launch("off", "alibaba", "--reason", "drill", "--yes", stdin=terminal[1])
+    ran = launch("off", "alibaba", "--force", "--reason", "drill", "--yes", stdin=terminal[1])
     assert ran.returncode == 0
     assert "[y/N]" not in ran.stderr
 
 
-@pytest.mark.parametrize("command", [["status"], ["explain", "chat"], ["off", "alibaba", "--reason", "drill"]])
+@pytest.mark.parametrize(
+    "command", [["status"], ["explain", "chat"], ["off", "alibaba", "--force", "--reason", "drill"]]
+)
 def test_an_operator_needs_none_of_the_applications_secrets(run, policy, monkeypatch, command):
     monkeypatch.delenv("TEST_KEY")
     ran = run(*command)
@@ -197,13 +199,13 @@ def test_an_operator_needs_none_of_the_applications_secrets(run, policy, monkeyp
 
 def test_what_would_stop_is_what_the_application_asks_and_not_what_this_shell_could(run, policy, monkeypatch):
     monkeypatch.delenv("TEST_KEY")
-    assert run("off", "alibaba", "--reason", "drill").err == (
+    assert run("off", "alibaba", "--force", "--reason", "drill").err == (
         "operator `alibaba`: `dashscope:qwen3.7-plus` would stop\nwarning: no target would be left for `cheap`\n"
     )
 
 
 def test_without_the_secrets_a_switch_is_lifted_too(run, policy, folder, monkeypatch):
-    run("off", "alibaba", "--reason", "drill")
+    run("off", "alibaba", "--force", "--reason", "drill")
     monkeypatch.delenv("TEST_KEY")
     assert run("on", "alibaba").code == 0
     assert switched_off(folder) == []
@@ -211,7 +213,7 @@ def test_without_the_secrets_a_switch_is_lifted_too(run, policy, folder, monkeyp
 
 def test_a_mistake_elsewhere_in_the_policy_keeps_nobody_from_the_switch(run, policy, folder):
     policy.write_text(policy.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")
-    ran = run("off", "alibaba", "--reason", "drill")
+    ran = run("off", "alibaba", "--force", "--reason", "drill")
     assert ran.code == 0
     assert ran.err.startswith("warning: `multimodel.yaml` has mistakes")
     assert "`multimodel check`" in ran.err
@@ -222,15 +224,15 @@ def test_a_mistake_elsewhere_in_the_policy_keeps_nobody_from_the_switch(run, pol
 
 def test_when_no_name_can_be_looked_up_a_kind_is_given(run, policy, folder):
     policy.write_text("routes: {", encoding="utf-8")
-    ran = run("off", "alibaba", "--reason", "drill")
+    ran = run("off", "alibaba", "--force", "--reason", "drill")
     assert ran.code == 1
     assert "hint: say what it is with `--kind`" in ran.err
-    assert run("off", "alibaba", "--reason", "drill", "--kind", "operator").code == 0
+    assert run("off", "alibaba", "--force", "--reason", "drill", "--kind", "operator").code == 0
     assert [entry["operator"] for entry in switched_off(folder)] == ["alibaba"]
 
 
 def test_a_jurisdiction_is_switched_off_by_its_kind(run, policy):
-    ran = run("off", "CN", "--reason", "drill", "--kind", "jurisdiction")
+    ran = run("off", "CN", "--force", "--reason", "drill", "--kind", "jurisdiction")
     assert ran.err.startswith("jurisdiction `CN`: `dashscope:qwen3.7-plus` would stop\n")
     assert "skipped: off (jurisdiction CN: drill)" in run("explain", "chat").out
 
@@ -251,7 +253,7 @@ def test_a_missing_folder_of_the_switch_file_is_told_by_check(run, policy):
 
 
 def test_audit_verify_follows_the_chain_and_says_the_head(run, policy, folder):
-    run("off", "alibaba", "--reason", "drill")
+    run("off", "alibaba", "--force", "--reason", "drill")
     run("on", "alibaba")
     head = json.loads(run("status", "--json").out)["audit_head"]
     ran = run("audit", "verify", "--head", head)
@@ -306,7 +308,7 @@ routes:
 
 def test_off_tells_first_what_the_routes_that_go_on_would_lose(run, policy):
     policy.write_text(FACTS, encoding="utf-8")
-    ran = run("off", "alibaba", "--reason", "drill")
+    ran = run("off", "alibaba", "--force", "--reason", "drill")
     assert ran.err == (
         "operator `alibaba`: `qwen:big` would stop\n"
         "warning: no target left of `chat` is known to have seed, vision\n"
@@ -320,3 +322,21 @@ def test_off_tells_first_what_the_routes_that_go_on_would_lose(run, policy):
         "operator `other`: `other:small` would stop\n"
         "note: the first target of `spare` would cost 0.5 and 1 USD per million tokens of input and output, not 2 and 8\n"
     )
+
+
+def test_off_refuses_to_leave_a_route_without_a_target_unless_it_is_forced(run, policy, folder):
+    refused = run("off", "alibaba", "--reason", "drill", "--yes")
+    assert refused.code == 1
+    assert refused.err.endswith(
+        "error: no target would be left for `cheap`; nothing was changed\n"
+        "hint: add a target that stays on, or say `--force`\n"
+    )
+    assert not (folder / "multimodel.off.json").exists()
+    assert run("off", "alibaba", "--reason", "drill", "--yes", "--force").code == 0
+
+
+def test_cut_is_kept_in_the_switch_file_and_in_the_audit_log_and_only_where_it_was_said(run, policy, folder):
+    run("off", "alibaba", "--reason", "drill", "--force", "--cut")
+    run("off", "house", "--reason", "drill", "--force")
+    assert [entry.get("cut") for entry in switched_off(folder)] == [True, None]
+    assert [entry.get("cut") for entry in audit(folder)] == [True, None]

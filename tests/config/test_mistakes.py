@@ -272,19 +272,6 @@ def test_a_file_that_cannot_be_read_is_a_configuration_error(profiles: dict[str,
         load_policy(name, environ={}, profiles=profiles)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "residency: {storage: [EU]}",
-    ],
-)
-def test_a_setting_without_effect_yet_is_an_error_and_not_silence(mistakes: Mistakes, setting: str) -> None:
-    (told,) = mistakes(f"routes:\n  chat:\n    chain: [openai:gpt-5]\n    {setting}")
-    assert told.startswith(
-        f"p.yaml:4:5: `{setting.partition(':')[0]}` is not supported by this version\nhint: remove it"
-    )
-
-
 def test_a_setting_that_asks_for_nothing_is_allowed(load: Callable[..., object]) -> None:
     load("routes: {chat: {chain: [openai:gpt-5], mid_stream: error, hedge: null, traffic: {}}}")
 

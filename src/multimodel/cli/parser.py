@@ -123,6 +123,8 @@ def _add_switch_commands(commands: _Commands) -> None:
     kind.add_argument(
         "--weights", action="store_true", help="the same as `--kind author`: weights stop wherever they run"
     )
+    off.add_argument("--cut", action="store_true", help="end what is under way too, within about a second")
+    off.add_argument("--force", action="store_true", help="also if it leaves a route without any target")
     off.add_argument("--yes", action="store_true", help="do not ask; it is only asked on a terminal")
     off.add_argument("--by", metavar="WHO", help="who, for the audit log (default: the user)")
     on = commands.add("on", "switching.on", "lift what `off` switched off")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..client.core import local_models
+from ..client.source import local_models
 from ..client.targets import default_archive
 from ..config import Policy, check_policy, default_policy, format_duration, load_policy
 from ..config.routes import ChainMember, Route

@@ -54,11 +54,18 @@ def off(args: Namespace) -> int:
                 "there is no policy file, so a switch would end with this process",
                 hint="write one with `multimodel init`, or name one with `--config`",
             )
-        _tell_impact(client, args.name, kind)
+        stranded = _tell_impact(client, args.name, kind)
+        if stranded and not args.force:
+            raise ConfigurationError(
+                f"no target would be left for {_listed(stranded)}; nothing was changed",
+                hint="add a target that stays on, or say `--force`",
+            )
+        if stranded:
+            tell(f"warning: no target would be left for {_listed(stranded)}")
         if sys.stdin.isatty() and not args.yes and not _agreed(f"switch `{args.name}` off?"):
             tell("nothing was changed")
             return 1
-        client._core.switchboard.off(args.name, reason=args.reason, until=until, by=args.by, kind=kind)  # noqa: SLF001  # for people, so for no other caller
+        client._core.switchboard.off(args.name, reason=args.reason, until=until, by=args.by, cut=args.cut, kind=kind)  # noqa: SLF001  # for people, so for no other caller
         _print_entries(client)
     return 0
 
@@ -100,7 +107,8 @@ def _instant(text: str) -> datetime:
     return moment
 
 
-def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
+def _tell_impact(client: Client, name: str, kind: OffKind | None) -> tuple[str, ...]:
+    """Say what would stop, and what the routes that go on would lose; return those that would not go on."""
     try:
         impact = client._core.switchboard.impact(name, kind=kind)  # noqa: SLF001  # for people, so for no other caller
     except ConfigurationError as error:
@@ -108,14 +116,15 @@ def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
             raise ConfigurationError(error.message, hint="say what it is with `--kind`") from None
         raise
     tell(f"{impact.kind} `{name}`: {_listed(impact.stops) or 'no target'} would stop")
-    if impact.stranded:
-        tell(f"warning: no target would be left for {_listed(impact.stranded)}")
     for change in impact.changed:
         if change.needs:
             tell(f"warning: no target left of `{change.route}` is known to have {', '.join(change.needs)}")
         if change.room is not None:
             before, after = change.room
             tell(f"warning: prompts of `{change.route}` could have {after:,} tokens, not {before:,}")
+        if change.places is not None:
+            before_there, there = change.places
+            tell(f"note: the first target of `{change.route}` would store in {there}, not in {before_there}")
         if change.prices is not None:
             (old_in, old_out), (new_in, new_out) = change.prices
             tell(
@@ -132,6 +141,7 @@ def _tell_impact(client: Client, name: str, kind: OffKind | None) -> None:
         if elsewhere:
             tell(f"note: weights of `{name}` that run elsewhere stay on: {_listed(elsewhere)}")
             tell("hint: `--weights` leaves them too")
+    return impact.stranded
 
 
 def _listed(names: tuple[Target | str, ...] | list[str]) -> str:

@@ -18,10 +18,11 @@ from ..drivers.base import aclose, close
 from ..providers.base import Provider
 from ..types import Completion, Embeddings, Messages
 from ..types.answers import ParsedT
-from .core import Core, PolicySource
+from .core import Core
 from .embedding import Embedding
 from .options import CallOptions
 from .running import Running
+from .source import PolicySource
 from .streams import AsyncStream
 from .view import view_of
 from .views import Explanation, Status
@@ -268,18 +269,21 @@ class AsyncClient:
         reason: str,
         until: datetime | timedelta | None = None,
         weights: bool = False,
+        cut: bool = False,
         by: str | None = None,
     ) -> tuple[str, ...]:
         """Take an operator, author, provider or target out: nothing more is sent there, not even as a last resort.
 
         It holds in every process that uses the same policy file, from its next attempt on. Attempts in flight
-        finish.
+        finish, unless ``cut``.
 
         :param name: looked up as operator, then author, provider, target.
         :param reason: for the audit log and for whoever wonders later.
         :param until: when it ends by itself: an instant (without a time zone it is local), or a span from now; None
             is until ``on``.
         :param weights: take ``name`` as an author, wherever the weights run.
+        :param cut: end the attempts in flight too, in every process, within about a second: their calls go on elsewhere,
+            or fail.
         :param by: who; None is the user of this process.
         :returns: the routes that have no target left.
         :raises ConfigurationError: ``name`` means nothing in this policy, ``until`` is past, or the switch file cannot
@@ -290,7 +294,7 @@ class AsyncClient:
         >>> client.off("fake", reason="drill")
         ('chat',)
         """
-        return self._core.switchboard.off(name, reason=reason, until=until, by=by, weights=weights)
+        return self._core.switchboard.off(name, reason=reason, until=until, by=by, weights=weights, cut=cut)
 
     def on(self, name: str, *, by: str | None = None) -> tuple[OffEntry, ...]:
         """Lift what ``off`` switched off; return the entries that were lifted.

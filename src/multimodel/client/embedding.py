@@ -16,6 +16,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from ..config.residency import Residency
 from ..drivers.base import Driver, aclose, close, now
 from ..engine import Call, End, Event, Start, Step, run
 from ..engine.settings import TargetPlan
@@ -50,17 +51,18 @@ class Embedding:
         if core.closed:
             raise ConfigurationError("the client is closed", hint="make a new one")
         asked, choices = split_options({name: value for name, value in options.items() if name != "dimensions"})
-        name, settings = core.route(route)
+        held = core.current()
+        name, settings = held.route(route)
         given = {"inputs": inputs, "dimensions": options.get("dimensions"), **asked}
         self._request = validated(EmbedRequest, given)
         self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
-        self._limits = core.limits(name, stream=False, deadline=choices.deadline)
+        self._limits = held.limits(name, stream=False, deadline=choices.deadline)
         self._call = Call(name, self._limits, now(), stream=False)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
-        chain = core.selected(name, choices.only, choices.avoid)
-        self._targets = self._able(chain, frozenset({_NEED, *settings.requires}))
+        chain = held.selected(name, choices.only, choices.avoid)
+        self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
         self._size = self._request.dimensions
@@ -68,12 +70,12 @@ class Embedding:
         self._usages: list[Usage | None] = []
         self._last: tuple[End, Finished] | None = None
 
-    def _able(self, chain: Sequence[Planned], needs: frozenset[str]) -> list[Planned]:
+    def _able(self, chain: Sequence[Planned], needs: frozenset[str], rule: Residency | None) -> list[Planned]:
         """Return the targets that may be asked; the others are skipped, with the reason."""
         able: list[Planned] = []
         first: Planned | None = None
         for planned in chain:
-            why = self._core.obstacle(planned, needs)
+            why = self._core.obstacle(planned, needs, rule)
             embeds = _NEED not in planned.plan.lacks
             if why is None and (why := _cannot(planned)) is not None:
                 embeds = why[0] != "capability"
@@ -201,7 +203,16 @@ class _Port(Reach):
                 lose(f"extra.{vendor}", "options of another vendor were not sent")
         request = self._request.model_copy(update={"extra": extra})
         return Attempt(
-            request, target.model, False, start.limits, now, self._note(target), given_up=given_up, lose=lose
+            request,
+            target.model,
+            False,
+            start.limits,
+            now,
+            self._note(target),
+            given_up=given_up,
+            lose=lose,
+            check=self._check(planned, now),
+            hosts=planned.account.hosts,
         )
 
     def _told(self, events: Iterator[AnswerEvent]) -> Generator[AnswerEvent, None, None]:

@@ -8,9 +8,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from ..config.problems import did_you_mean
+from ..config.residency import Residency
 from ..errors import BadRequestError
 from ..types import NamedTool, ReasoningEffort, ResponseFormat, ToolInput
 
@@ -34,7 +35,8 @@ class CallOptions(TypedDict, total=False):
     ``deadline``: seconds for the whole call; it can only shorten the route's. ``only``, ``avoid``: targets,
     providers, operators or authors that alone, or not, may be asked. ``metadata``: words of yours for log events.
     ``mid_stream``: what becomes of a stream that breaks after its first content (``error``, ``restart``, ``continue``),
-    in place of the route's.
+    in place of the route's. ``residency``: where data may be stored and inference may run, as in a route
+    (``{"storage": ["EU"]}``); both rules hold.
     """
 
     temperature: float | None
@@ -53,6 +55,7 @@ class CallOptions(TypedDict, total=False):
     avoid: Sequence[str] | None
     metadata: Mapping[str, str] | None
     mid_stream: MidStream | None
+    residency: Residency | Mapping[str, Sequence[str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,11 @@ class Choices:
     avoid: Sequence[str] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     mid_stream: MidStream | None = None
+    residency: Residency | None = None
 
 
 _NO_CHOICES = Choices()
-_CHOICES = ("deadline", "only", "avoid", "metadata", "mid_stream")
+_CHOICES = ("deadline", "only", "avoid", "metadata", "mid_stream", "residency")
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
@@ -99,4 +103,14 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], Choices]:
     mid_stream = chosen.get("mid_stream")
     if mid_stream is not None and mid_stream not in get_args(MidStream):
         raise BadRequestError("`mid_stream` is `error`, `restart` or `continue`", hint="nothing was sent")
+    if "residency" in chosen:
+        chosen["residency"] = _residency(chosen["residency"])
     return given, Choices(**chosen)
+
+
+def _residency(given: object) -> Residency:
+    try:
+        return Residency.model_validate(given)
+    except ValidationError:
+        hint = 'write it as in `{"storage": ["EU"], "inference": ["DE", "FR"]}`; nothing was sent'
+        raise BadRequestError("`residency` names no places", hint=hint) from None

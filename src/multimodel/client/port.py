@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Port", "Reach"]
 
+_CHECK = 0.5  # seconds between two looks at whether a target was cut off
+
 
 class Reach:
     """The targets of one call that may be asked.
@@ -59,6 +61,22 @@ class Reach:
         if off is not None:
             raise PolicyDeniedError(f"switched off: {off.kind} {off.name}", code="off")
         return planned
+
+    def _check(self, planned: Planned, now: Callable[[], float]) -> Callable[[], None]:
+        """Return what raises once a target was cut off; it looks twice a second at most."""
+        target, jurisdiction, look_at = planned.plan.target, planned.plan.jurisdiction, 0.0
+
+        def check() -> None:
+            nonlocal look_at
+            moment = now()
+            if moment < look_at:
+                return
+            first, look_at = not look_at, moment + _CHECK
+            off = None if first else self._switches.cuts(target, jurisdiction)  # it was asked before the first
+            if off is not None:
+                raise PolicyDeniedError(f"cut off: {off.kind} {off.name}", kind="policy_denied.cut", code="off")
+
+        return check
 
     def _note(self, target: object) -> Callable[[str], None]:
         return lambda text: self._call.note(f"{target}: {text}")
@@ -132,7 +150,17 @@ class Port(Reach):
             if vendor not in (target.provider, planned.account.profile.name):
                 lose(f"extra.{vendor}", "options of another vendor were not sent")
         return Attempt(
-            request, target.model, start.plan.stream, start.limits, now, self._note(target), start.path, given_up, lose
+            request,
+            target.model,
+            start.plan.stream,
+            start.limits,
+            now,
+            self._note(target),
+            start.path,
+            given_up,
+            lose,
+            self._check(planned, now),
+            planned.account.hosts,
         )
 
     def _asked(self, request: Request, planned: Planned) -> Request:

@@ -18,12 +18,13 @@ from ..observe import emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
-from .core import Core, chosen
+from .core import Core
 from .cost import CostAtMost
 from .needs import Demand
 from .options import split_options
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
+from .snapshot import chosen
 from .structured import Judge, Partials, expected, shape_for
 from .targets import Planned, drawn
 
@@ -51,21 +52,22 @@ class Running:
         if core.closed:
             raise ConfigurationError("the client is closed", hint="make a new one")
         asked, choices = split_options(options)
-        name, settings = core.route(route)
+        held = core.current()
+        name, settings = held.route(route)
         shape, tools = shape_for(response_model, asked), asked.get("tools")
         request = build_request(messages, asked)
         what = expected(request, shape, tools)
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
         needs = needs_of(request)
-        limits = core.limits(name, stream=stream, deadline=choices.deadline)
+        limits = held.limits(name, stream=stream, deadline=choices.deadline)
         if stream and choices.mid_stream is not None:
             limits = replace(limits, mid_stream=choices.mid_stream)
-        limits = _allowed(limits, [request, *(with_defaults(request, params) for params in core.telling(name))])
+        limits = _allowed(limits, [request, *(with_defaults(request, params) for params in held.telling(name))])
         self.call = Call(name, limits, now(), stream)
         able: list[Planned] = []
         demand = Demand(request)
-        for planned in core.selected(name, choices.only, choices.avoid):
-            why = core.obstacle(planned, needs) or demand.misfit(planned)
+        for planned in held.selected(name, choices.only, choices.avoid):
+            why = core.obstacle(planned, needs, choices.residency) or demand.misfit(planned)
             if why is None:
                 able.append(planned)
             else:
@@ -79,7 +81,7 @@ class Running:
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
-        self.port.vendor_of = core.accounts.vendor
+        self.port.vendor_of = held.accounts.vendor
         plans: list[TargetPlan] = [planned.plan for planned in able]
         if stream:
             plans = [plan if plan.stream else replace(plan, stream=True) for plan in plans]
@@ -92,8 +94,12 @@ class Running:
         if settings.budget is not None:
             self.call.budget = core.budget(name, settings.budget)
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
-        shadow = None if limits.effects else core.shadow(name)
-        if shadow is not None and chosen(shadow, choices.only, choices.avoid) and core.obstacle(shadow, needs) is None:
+        shadow = None if limits.effects else held.shadow(name)
+        if (
+            shadow is not None
+            and chosen(shadow, choices.only, choices.avoid)
+            and core.obstacle(shadow, needs, choices.residency) is None
+        ):
             self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata)
 
     def begin(self) -> None:

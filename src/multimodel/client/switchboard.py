@@ -43,16 +43,18 @@ class Switchboard:
         until: datetime | timedelta | None,
         by: str | None,
         weights: bool = False,
+        cut: bool = False,
         kind: OffKind | None = None,
     ) -> tuple[str, ...]:
         """Switch off; return the routes that have no target left.
 
+        :param cut: whether attempts that are under way end too.
         :param kind: what ``name`` is; None looks it up.
         """
         moment = datetime.now(UTC)
         end = None if until is None else _end(until, moment)
         kind = kind or self._kind_of(name, weights=weights)
-        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end)
+        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end, cut=cut)
         with self._writing, _written(self._core.switches.file):
             self._core.switches.throw(entry)
         _tell("off", entry, entry.by)
@@ -62,20 +64,21 @@ class Switchboard:
         """Say what ``off`` would do now, and change nothing."""
         kind = kind or self._kind_of(name, weights=weights)
         entry, moment = _entry(kind, name), datetime.now(UTC)
+        held = self._core.current()
         stops: dict[Target, None] = {}  # in order, each once
         stranded, changed = [], []
 
         def covered(planned: Planned) -> bool:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
-        for route in self._core.policy.routes:
-            live = [planned for planned in self._core.chain(route) if self._is_live(planned)]
+        for route in held.policy.routes:
+            live = [planned for planned in held.chain(route) if self._is_live(planned)]
             left = [planned for planned in live if not covered(planned)]
             if live and not left:
                 stranded.append(route)
             elif len(left) < len(live):
                 changed.append(_loss(route, live, left))
-        for planned in self._core.everybody():
+        for planned in held.everybody():
             if self._is_live(planned) and covered(planned):
                 stops[planned.plan.target] = None
         return Impact(kind, tuple(stops), tuple(stranded), tuple(changed))
@@ -99,12 +102,13 @@ class Switchboard:
             lifted = self._core.switches.lift(subjects, by=by or _user())
         for entry in lifted:
             _tell("on", entry, by or _user())
-        held = [entry for entry in self._core.policy.off if entry.name == name]
-        if held:
-            where = self._core.policy.source or "the policy"
+        policy = self._core.policy
+        fixed = [entry for entry in policy.off if entry.name == name]
+        if fixed:
+            where = policy.source or "the policy"
             also = "; its entry in the switch file was lifted" if lifted else ""
             raise ConfigurationError(
-                f"`{name}` is still off: `off:` of {where} says so ({held[0].kind}){also}",
+                f"`{name}` is still off: `off:` of {where} says so ({fixed[0].kind}){also}",
                 hint="remove the entry there",
             )
         if not lifted:
@@ -114,15 +118,16 @@ class Switchboard:
 
     def stranded(self) -> tuple[str, ...]:
         """Return the routes whose every target is off or unavailable."""
+        held = self._core.current()
         return tuple(
             name
-            for name in self._core.policy.routes
-            if all(self._core.obstacle(planned, frozenset()) is not None for planned in self._core.chain(name))
+            for name in held.policy.routes
+            if all(self._core.obstacle(planned, frozenset()) is not None for planned in held.chain(name))
         )
 
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:
         """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
-        targets = [planned.plan.target for planned in self._core.everybody()]
+        targets = [planned.plan.target for planned in self._core.current().everybody()]
         looks: dict[OffKind, set[str]] = {
             "operator": {target.operator for target in targets if target.operator},
             "author": {target.author for target in targets if target.author},
@@ -162,7 +167,17 @@ def _loss(route: str, live: Sequence[Planned], left: Sequence[Planned]) -> Route
         tuple(sorted(needs)),
         (before, after) if 0 < after < before else None,
         (old, new) if old is not None and new is not None and old != new else None,
+        (here, there) if (here := _place(live[0])) != (there := _place(left[0])) else None,
     )
+
+
+def _place(planned: Planned) -> str:
+    """Say where a target stores and infers."""
+    account = planned.account
+    if account.profile.adapter == "local":
+        return "this machine"
+    stored, inferred = account.place.stored_in, account.place.inference_in
+    return f"{', '.join(stored or ('unknown',))} (inference: {', '.join(inferred or ('unknown',))})"
 
 
 def _end(until: datetime | timedelta, now: datetime) -> datetime:

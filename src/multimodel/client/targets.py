@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ..config import ChainMember, MistakeError, Params, Policy, Route
 from ..config.prompt import Prompt
 from ..config.provider import Place, key_of, place_of, profile_of
+from ..config.residency import Residency, outside
 from ..config.routes import Hedge, Need
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import ConfigurationError
@@ -44,6 +45,7 @@ class Account:
     """One provider of the policy, and its adapter once it is needed.
 
     :ivar why_not: why its targets cannot be asked at all, for people; None when they can.
+    :ivar place: where it is reached, and where it stores and infers, as far as that is known.
     :ivar given: whether the application handed the adapter in.
     :ivar lacks_key: whether they can be asked with a key.
     """
@@ -53,6 +55,7 @@ class Account:
     setup: ProviderSetup
     operator: str | None
     region: str | None
+    place: Place
     why_not: str | None
     build: Callable[[], Provider]
     providers: list[Provider] = field(default_factory=list)
@@ -67,6 +70,22 @@ class Account:
         finds = self.profile.adapter == "litellm" or bool(self.profile.variables) or "headers" in self.setup.options
         return self.setup.key is None and self.why_not is None and not finds
 
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """The hosts that its attempts may open: of the endpoint, and of the proxy. None: it is not known which it asks."""
+        if self.setup.base_url is None:
+            return None
+        urls = (self.setup.base_url, self.setup.options.get("proxy"))
+        return frozenset(host for url in urls if url and (host := urlsplit(url).hostname))
+
+    def outside(self, rule: Residency | None) -> str | None:
+        """Say why a rule about places rules it out; None when it does not."""
+        if rule is None or self.profile.adapter == "local":
+            return None
+        if self.hosts is None and not self.given:
+            return "it is not known which host it asks"
+        return outside(rule, stored_in=self.place.stored_in, inference_in=self.place.inference_in)
+
     def reach(self) -> Provider:
         """Return the adapter; it is built on first use. Threads that come at the same time all get the first."""
         if not self.providers:
@@ -80,6 +99,7 @@ class Planned:
 
     :ivar weights: what tells its weights from others: only equal ones give vectors that can be compared.
     :ivar why_not: why it cannot be asked at all, for people; None when it can.
+    :ivar outside: why the route's residency rules it out; None when it does not.
     :ivar params: defaults for the options that a call leaves open.
     :ivar prices: the tiers of its list price; empty when nobody knows it.
     :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
@@ -102,6 +122,7 @@ class Planned:
     room: int = sys.maxsize
     fetch_media: bool = False
     known: frozenset[str] = frozenset()
+    outside: str | None = None
 
     @property
     def measured(self) -> bool:
@@ -176,6 +197,7 @@ class Accounts:
             setup,
             config.operator or profile.operator,
             place.region or _region(config.region, profile),
+            place,
             None if given is not None else why_not,
             partial(_build, adapter, setup, self.barrier),
             [] if given is None else [given],
@@ -299,6 +321,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
         room=min(window or sys.maxsize, (facts.max_input if facts is not None else None) or sys.maxsize),
         fetch_media=route.fetch_media,
         known=_known(facts),
+        outside=account.outside(route.residency),
     )
 
 

@@ -10,27 +10,28 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
-from weakref import WeakSet, finalize
+from weakref import finalize
 
 from typing_extensions import override
 
-from ..config import MistakeError, Secret
+from ..config import MistakeError, Policy, Secret
 from ..config.problems import did_you_mean
 from ..drivers.base import close
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.registry import adapter
+from .snapshot import Snapshot
 from .targets import Account, Accounts, Planned, plan_route
 
 if TYPE_CHECKING:
     from .core import Core
 
-__all__ = ["Credentials", "Tenant", "Tenants"]
+__all__ = ["Credentials", "Own", "Tenant", "Tenants"]
 
 _KEPT = 1000
 
@@ -40,36 +41,41 @@ _Keys: TypeAlias = tuple[tuple[str, Secret], ...]
 
 
 class _Uses:
-    """How many chains of views use a credential, and what is left of those that nobody uses any more.
+    """How many sets of credentials use a credential, and what is left of those that nobody uses any more.
 
     Views may share a key: what is remembered of it is forgotten with the last of them.
 
-    :ivar over: chain members whose account is gone.
+    :ivar over: targets of credentials that are gone, and adapters of accounts that are.
     """
 
     def __init__(self) -> None:
-        self.over: deque[tuple[TargetPlan, list[Provider]]] = deque()
+        self.over: deque[tuple[Mapping[str, TargetPlan], list[Provider]]] = deque()
         self._count: Counter[str] = Counter()
         self._plans: dict[str, dict[str, TargetPlan]] = {}
 
-    def begin(self, planned: Planned) -> None:
-        """Count a chain member, until its account is gone. The caller holds the client's lock."""
-        plan = planned.plan
-        self._count[plan.credential] += 1
+    def begin(self, plans: dict[str, TargetPlan], plan: TargetPlan) -> None:
+        """Add a target to those of a set of credentials. The caller holds the client's lock."""
+        if not any(known.credential == plan.credential for known in plans.values()):
+            self._count[plan.credential] += 1
+        plans[plan.key] = plan
         self._plans.setdefault(plan.credential, {})[plan.key] = plan
-        end = finalize(planned.account, self.over.append, (plan, _closable(planned.account)))
-        end.atexit = False
 
     def next_over(self) -> tuple[list[TargetPlan], list[Provider]]:
         """Return what is to be forgotten, and what is to be closed. The caller holds the client's lock."""
         if not self.over:  # another thread was faster
             return [], []
-        plan, made = self.over.popleft()
-        self._count[plan.credential] -= 1
-        if self._count[plan.credential]:
-            return [], made
-        del self._count[plan.credential]
-        return list(self._plans.pop(plan.credential).values()), made
+        plans, made = self.over.popleft()
+        forgotten: list[TargetPlan] = []
+        for credential in {plan.credential for plan in plans.values()}:
+            self._count[credential] -= 1
+            if not self._count[credential]:
+                del self._count[credential]
+                forgotten += self._plans.pop(credential).values()
+        return forgotten, made
+
+    def when_gone(self, gone: object, plans: Mapping[str, TargetPlan], made: list[Provider]) -> None:
+        """Have that much over once an object is gone."""
+        finalize(gone, self.over.append, (plans, made)).atexit = False
 
 
 class Tenants:
@@ -78,18 +84,15 @@ class Tenants:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._kept: OrderedDict[_Keys, Tenant] = OrderedDict()
-        self._alive: WeakSet[Tenant] = WeakSet()
         self._uses = _Uses()
-        policy = core.policy
-        chains = (route.chain for route in policy.routes.values())
-        self._providers = {*policy.providers, *(member.provider for chain in chains for member in chain)}
 
     def of(self, credentials: Credentials) -> Tenant:
         """Return what a set of credentials reaches.
 
         :raises ConfigurationError: no provider of that name, or no usable key. The key is not in the message.
         """
-        keys = tuple((name, self._key(name, credentials[name])) for name in sorted(credentials))
+        providers = self._core.current().providers
+        keys = tuple((name, _key(name, credentials[name], providers)) for name in sorted(credentials))
         dropped = None
         with self._core.lock:
             known = self._kept.get(keys)
@@ -97,7 +100,6 @@ class Tenants:
                 self._kept.move_to_end(keys)
             else:
                 known = self._kept[keys] = Tenant(self._core, dict(keys), self._uses)
-                self._alive.add(known)
                 dropped = self._kept.popitem(last=False)[1] if len(self._kept) > _KEPT else None
         del dropped  # outside the lock
         self.tidy()
@@ -113,56 +115,65 @@ class Tenants:
             for provider in made:
                 close(provider)
 
-    def made(self) -> list[Provider]:
-        """Return the adapters that were built for credentials in use."""
-        with self._core.lock:
-            alive = list(self._alive)
-        return [provider for tenant in alive for provider in tenant.accounts.built()]
-
-    def _key(self, name: str, key: str | Secret) -> Secret:
-        if name not in self._providers:
-            known = sorted(self._providers)
-            hint = did_you_mean(str(name), known) or f"known are {', '.join(known[:16])}"
-            raise ConfigurationError(f"`{str(name)[:100]}` is no provider of the policy", hint=hint)
-        if isinstance(key, Secret):
-            return key
-        if not isinstance(key, str):
-            raise ConfigurationError(f"the key of `{name}` is a `{type(key).__name__}`", hint="hand in its text")
-        try:
-            return Secret(key)
-        except MistakeError as mistake:
-            raise ConfigurationError(f"`{name}`: {mistake.message}", hint=mistake.hint) from None
-
 
 class Tenant:
-    """What one set of credentials reaches."""
+    """One set of credentials."""
 
     def __init__(self, core: Core, keys: Mapping[str, Secret], uses: _Uses) -> None:
         self._core = core
+        self._keys = keys
         self._uses = uses
-        self._chains: dict[str, tuple[Planned, ...]] = {}
-        self.accounts = _Accounts(core.accounts, keys)
+        self._plans: dict[str, TargetPlan] = {}
+        uses.when_gone(self, self._plans, [])
 
+    def of(self, snapshot: Snapshot) -> Own:
+        """Return what a policy is to it."""
+        own = snapshot.own.get(self)
+        if own is None:
+            accounts = _Accounts(snapshot.accounts, self._keys, self._uses)
+            with self._core.lock:
+                own = snapshot.own.setdefault(self, Own(snapshot.policy, accounts, self._core, self._plans, self._uses))
+        return own
+
+
+class Own(Snapshot):
+    """A policy with keys of a view's. It does not know its :class:`Tenant`, of which it would be kept alive."""
+
+    def __init__(
+        self, policy: Policy, accounts: _Accounts, core: Core, plans: dict[str, TargetPlan], uses: _Uses
+    ) -> None:
+        super().__init__(policy, accounts)
+        self._core = core
+        self._plans = plans
+        self._uses = uses
+        self._is_own = accounts.owns
+
+    @override
     def chain(self, name: str) -> tuple[Planned, ...]:
-        """Return a route's resolved targets."""
         known = self._chains.get(name)
         if known is None:
-            planned = plan_route(self._core.policy.routes[name], self.accounts)
+            planned = plan_route(self.policy.routes[name], self.accounts)
             with self._core.lock:
                 known = self._chains.get(name)
                 if known is None:
                     known = self._chains[name] = planned
-                    for one in filter(self.accounts.owns, known):
-                        self._uses.begin(one)
+                    for one in filter(self._is_own, known):
+                        self._uses.begin(self._plans, one.plan)
         return known
+
+    @override
+    def shadow(self, name: str) -> Planned | None:
+        """Return the target that only listens: never at the cost of a view's own credentials."""
+        return None
 
 
 class _Accounts(Accounts):
     """The providers of a policy with keys of a view's."""
 
-    def __init__(self, shared: Accounts, keys: Mapping[str, Secret]) -> None:
+    def __init__(self, shared: Accounts, keys: Mapping[str, Secret], uses: _Uses) -> None:
         self._shared = shared
         self._keys = keys
+        self._uses = uses
         self._known = {}
 
     def owns(self, planned: Planned) -> bool:
@@ -189,9 +200,26 @@ class _Accounts(Accounts):
             why_not = "the policy's `headers` for it may be a credential of the client's"
         build = partial(_build, shared, setup)
         given = shared.providers if shared.given else []
-        return Account(
-            name, shared.profile, setup, shared.operator, shared.region, why_not, build, given, given=shared.given
+        made = replace(
+            shared, setup=setup, why_not=why_not, build=build, providers=given, lacks_key=False, given=shared.given
         )
+        self._uses.when_gone(made, {}, _closable(made))
+        return made
+
+
+def _key(name: str, key: str | Secret, providers: Collection[str]) -> Secret:
+    if name not in providers:
+        known = sorted(providers)
+        hint = did_you_mean(str(name), known) or f"known are {', '.join(known[:16])}"
+        raise ConfigurationError(f"`{str(name)[:100]}` is no provider of the policy", hint=hint)
+    if isinstance(key, Secret):
+        return key
+    if not isinstance(key, str):
+        raise ConfigurationError(f"the key of `{name}` is a `{type(key).__name__}`", hint="hand in its text")
+    try:
+        return Secret(key)
+    except MistakeError as mistake:
+        raise ConfigurationError(f"`{name}`: {mistake.message}", hint=mistake.hint) from None
 
 
 def _closable(account: Account) -> list[Provider]:

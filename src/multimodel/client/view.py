@@ -10,7 +10,7 @@ from typing_extensions import override
 from ..errors import ConfigurationError
 from ..providers.base import Provider
 from .core import Core
-from .targets import Planned
+from .snapshot import Snapshot
 from .tenants import Credentials, Tenant
 
 __all__ = ["View", "view_of"]
@@ -28,8 +28,6 @@ class View(Core):
         self._closed = False
         self.tenant = tenant
         self.metadata = metadata
-        if own is not None:
-            self.accounts = own.accounts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -40,13 +38,9 @@ class View(Core):
         return self._closed or self._client.closed
 
     @override
-    def chain(self, name: str) -> tuple[Planned, ...]:
-        return (self._client if self._own is None else self._own).chain(name)
-
-    @override
-    def shadow(self, name: str) -> Planned | None:
-        """Return the target that only listens: never at the cost of a view's own credentials."""
-        return None if self._own is not None else self._client.shadow(name)
+    def current(self) -> Snapshot:
+        held = self._client.current()
+        return held if self._own is None else self._own.of(held)
 
     @override
     def leave(self) -> list[Provider]:

@@ -131,6 +131,7 @@ class RouteImpact:
 
     :ivar needs: what no target that is left is known to be able to do.
     :ivar room: tokens of the longest prompt that a target is known to take, before and after; None if that stays.
+    :ivar places: where who is asked first stores and infers, before and after; None if that stays.
     :ivar prices: of who is asked first, before and after: US dollars per million tokens of input, and of output; None if
         they stay, or nobody knows them.
     """
@@ -139,3 +140,4 @@ class RouteImpact:
     needs: tuple[str, ...] = ()
     room: tuple[int, int] | None = None
     prices: tuple[tuple[float, float], tuple[float, float]] | None = None
+    places: tuple[str, str] | None = None

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .salvage import salvage_policy
     from .schema import policy_schema
     from .secret import Secret
-    from .support import unsupported_settings
     from .units import format_duration, parse_duration
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "parse_duration",
     "policy_schema",
     "salvage_policy",
-    "unsupported_settings",
 ]
 
 _HOMES = {
@@ -54,7 +52,6 @@ _HOMES = {
     "salvage": ("salvage_policy",),
     "schema": ("policy_schema",),
     "secret": ("Secret",),
-    "support": ("unsupported_settings",),
     "units": ("format_duration", "parse_duration"),
 }
 

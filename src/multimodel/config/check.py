@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from ..providers.pricing import list_prices
 from ..providers.profile import Profile
 from ..types import Target
+from .conflicts import misplaced
 from .facts import doubts
 from .policy import Policy
 from .problems import MistakeError, Path, Problem, did_you_mean
@@ -87,6 +88,7 @@ class _Check:
             yield from self.route(name, route)
             yield from self.weights(name, route)
             yield from self.prices(name, route)
+            yield from self.residency(name, route)
         yield from self.off_entries()
 
     def used_providers(self) -> dict[str, Profile]:
@@ -202,6 +204,15 @@ class _Check:
             if not list_prices(use.profile, target.model, found[0] if found else None, target.operator):
                 message = f"the price of `{target}` is unknown: with a budget it is never asked"
                 yield self.tell("warning", use.path, message, "write its price into a profile, or remove the budget")
+
+    def residency(self, name: str, route: Route) -> Iterator[Problem]:
+        """Targets that the route's residency leaves out."""
+        for index, member in enumerate(route.chain):
+            why = misplaced(self.policy, route, member, self.profiles)
+            if why is not None:
+                message = f"`{member.target}` is never asked: {why}"
+                hint = "remove it, or say where it is with `stored_in:` and `inference_in:` of its provider"
+                yield self.tell("warning", ("routes", name, "chain", index), message, hint)
 
     def weights(self, name: str, route: Route) -> Iterator[Problem]:
         """Whether targets that turn texts into vectors turn them into the same ones."""

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from ..errors import ConfigurationError
 from ..providers.profile import Profile
+from .conflicts import conflicts
 from .fields import inherit
 from .policy import Policy
 from .problems import MistakeError, Origin, Path, Problem, VariableText, refusal, shown
 from .references import Names, dangling, extended
 from .routes import Route
 from .strict_yaml import MAX_BYTES, MAX_DEPTH, Document, read
-from .support import unsupported_settings
 from .translate import Mistake, mistakes
 from .variables import UnsetError, fill, walk
 
@@ -145,12 +145,14 @@ class Loader:
         self.fill_variables()
         policy = self.validated()
         if policy is not None:
-            self.tell(dangling(policy, names, self.profiles))
-            self.tell(extended(policy.routes))
-            self.problems += unsupported_settings(policy)
+            wrong = [*dangling(policy, names, self.profiles), *extended(policy.routes)]
+            self.tell(wrong)
+            if ("routes",) not in self.touched and not any(mistake.path[0] == "routes" for mistake in wrong):
+                policy = resolved(policy)
+                self.problems += conflicts(policy, self.profiles)
         if policy is None or self.problems:
             raise self.refusal()
-        return resolved(policy)
+        return policy
 
     def begin(self) -> bool:
         """Whether there is a mapping to begin with."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StrictBool, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from ..types import Target
 from .fields import Filename, Moment, Settings, Slug, TargetName
@@ -30,6 +30,7 @@ class OffEntry(Settings):
     :ivar jurisdiction: ISO 3166 code of the operator's seat.
     :ivar by: who switched it off.
     :ivar until: the instant from which on it is no longer off; None is for good.
+    :ivar cut: whether attempts that are under way end too, within about a second.
     """
 
     operator: Slug | None = None
@@ -41,6 +42,7 @@ class OffEntry(Settings):
     by: str | None = None
     since: Moment | None = None
     until: Moment | None = None
+    cut: StrictBool = False
 
     @model_validator(mode="after")
     def _exactly_one(self) -> OffEntry:

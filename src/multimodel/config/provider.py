@@ -20,6 +20,7 @@ from pydantic import (
 from ..providers.profile import Profile
 from .fields import Count, Filename, Settings, Slug
 from .problems import MistakeError, shown
+from .residency import Places
 from .secret import Secret
 
 __all__ = ["HTTP_ONLY", "LOCAL_ONLY", "Place", "ProviderConfig", "key_of", "place_of", "profile_of"]
@@ -108,6 +109,8 @@ class ProviderConfig(Settings):
     :ivar api_key: None is the profile's own variable.
     :ivar base_url: replaces the catalogue's endpoint: https, or http to this machine.
     :ivar operator: who runs ``base_url``; None is the profile's operator.
+    :ivar stored_in: where data is stored, in place of the catalogue's word: ISO 3166 codes, or ``EU``.
+    :ivar inference_in: where all inference runs, likewise.
     :ivar proxy: the proxy to go through; it may hold a password. The environment's own is not used.
     :ivar headers: sent with every request.
     :ivar ca_file: certificates to trust besides the system's, in PEM, as for an endpoint inside a company.
@@ -128,6 +131,8 @@ class ProviderConfig(Settings):
     api_key: Secret | None = None
     base_url: BaseUrl | None = None
     operator: Slug | None = None
+    stored_in: Places | None = None
+    inference_in: Places | None = None
     proxy: Proxy | None = None
     headers: dict[HeaderName, Secret] = Field(default_factory=dict)
     ca_file: Filename | None = None
@@ -188,13 +193,13 @@ def place_of(config: ProviderConfig, profile: Profile) -> Place:
     protocol = profile.protocols.get(config.protocol or profile.protocol or "")
     wire = protocol.wire if protocol else None
     if config.base_url is not None:
-        return Place(config.base_url, wire)
+        return Place(config.base_url, wire, None, config.stored_in, config.inference_in)
     region = config.region or profile.region
     found = profile.endpoint(region) if region is not None else None
     if found is None:
         if profile.adapter == "http":
             raise MistakeError(f"`{profile.name}` has no endpoint without `region` or `base_url`")
-        return Place(None, wire)
+        return Place(None, wire, None, config.stored_in, config.inference_in)
     name, endpoint = found
     if config.workspace is not None and endpoint.workspace_url is not None:
         url = endpoint.workspace_url.replace("{workspace}", config.workspace)
@@ -203,7 +208,13 @@ def place_of(config: ProviderConfig, profile: Profile) -> Place:
     else:
         raise MistakeError(f"the region `{name}` of `{profile.name}` needs a `workspace`")
     path = protocol.path if protocol else ""
-    return Place((url.rstrip("/") + path).rstrip("/"), wire, name, endpoint.stored_in, endpoint.inference_in)
+    return Place(
+        (url.rstrip("/") + path).rstrip("/"),
+        wire,
+        name,
+        config.stored_in or endpoint.stored_in,
+        config.inference_in or endpoint.inference_in,
+    )
 
 
 def key_of(config: ProviderConfig, profile: Profile, environ: Mapping[str, str]) -> Secret | None:

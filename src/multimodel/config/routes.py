@@ -11,6 +11,7 @@ from ..types import ReasoningEffort
 from .fields import Amount, Count, Duration, Pause, Settings, Share, TargetName, inherit
 from .problems import MistakeError
 from .prompt import Prompt, PromptFile
+from .residency import Residency
 
 __all__ = [
     "Breaker",
@@ -19,7 +20,6 @@ __all__ = [
     "Hedge",
     "Need",
     "Params",
-    "Residency",
     "Retry",
     "Route",
     "Shadow",
@@ -82,13 +82,6 @@ class Breaker(Settings):
     ratio: Share = 0.5
     window: Duration = 60.0
     open_at_most: Duration = 20.0
-
-
-class Residency(Settings):
-    """Where data may be stored and inference may run; None is anywhere."""
-
-    storage: tuple[str, ...] | None = None
-    inference: tuple[str, ...] | None = None
 
 
 class Hedge(Settings):
@@ -191,6 +184,7 @@ class Route(Settings):
     :ivar concurrency: attempts that this process may have under way on one target; further calls take the next one.
         None is no limit of ours.
     :ivar requires: what every target must be able to do, whatever the request.
+    :ivar residency: where data may be stored and inference may run; None is anywhere.
     :ivar fetch_media: whether images, sounds, films and documents that a request gives by their address are fetched for
         targets that take bytes only: from public addresses, at most 20 MB each, without redirects.
     :ivar transfer: whether answers come as a stream or as one body, where the caller does not stream.

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 from ..providers.profile import Profile
+from .conflicts import conflicts
 from .load import Loader, read_file, resolved
 from .policy import Policy
 from .problems import MistakeError, Path
 from .provider import profile_of
 from .references import Names, dangling, extended
 from .strict_yaml import read
-from .support import unsupported_settings
 from .variables import fill
 
 __all__ = ["salvage_policy"]
@@ -61,8 +61,9 @@ class _Salvager(Loader):
             found = [*dangling(policy, names, self.profiles), *extended(policy.routes)]
             found = [mistake for mistake in found if not self.is_excused(mistake.path, policy)]
             if not found:
-                self.problems += unsupported_settings(policy)
-                return resolved(policy)
+                whole = resolved(policy)
+                self.problems += conflicts(whole, self.profiles)
+                return whole
             self.tell(found)
             if not self.prune([mistake.path for mistake in found]):
                 return None

@@ -59,6 +59,7 @@ RULES: dict[Kind, Rule] = {
     "truncated_stream": Rule("budget", "yes", "count"),
     "output_invalid": Rule("never", "yes"),
     "policy_denied": Rule("never", "yes"),
+    "policy_denied.cut": Rule("never", "yes"),
     "local_overload": Rule("never", "yes"),
     # These two end calls; no attempt reports them.
     "stream_interrupted": Rule("never", "no"),
@@ -78,6 +79,7 @@ MAYBE_DONE: frozenset[Kind] = frozenset(
         "connection.stale",
         "invalid_response",
         "truncated_stream",
+        "policy_denied.cut",
     }
 )
 """Kinds after which the vendor may have carried out what was asked, though no answer says so."""

@@ -98,6 +98,15 @@ class Switches:
                 return entry
         return None
 
+    def cuts(self, target: Target, jurisdiction: str | None) -> OffEntry | None:
+        """Return the entry that ends attempts on ``target`` that are under way, or None."""
+        self._refresh()
+        now = self._now() if self._fixed or self._thrown else None
+        for entry in (*self._fixed, *self._thrown):
+            if entry.cut and now is not None and entry.covers(target, jurisdiction=jurisdiction, at=now):
+                return entry
+        return None
+
     def throw(self, entry: OffEntry) -> None:
         """Switch off. An entry for the same name replaces the older one."""
         with self._exclusive():
@@ -158,12 +167,19 @@ class Switches:
         return entries, _identity(found)
 
     def _write(self, entries: tuple[OffEntry, ...], action: str, entry: OffEntry) -> None:
-        record = {"time": self._now().isoformat(), "action": action, **entry.model_dump(mode="json", exclude_none=True)}
+        record = {
+            "time": self._now().isoformat(),
+            "action": action,
+            **entry.model_dump(mode="json", exclude_defaults=True),
+        }
         if self._file is None:
             self._thrown = entries
             return
         self.audit.append(record)
-        content = {"version": _FORMAT, "off": [known.model_dump(mode="json", exclude_none=True) for known in entries]}
+        content = {
+            "version": _FORMAT,
+            "off": [known.model_dump(mode="json", exclude_defaults=True) for known in entries],
+        }
         replace(self._file, to_json(content, indent=2) + b"\n", self._policy)
         self._thrown, self._stat = self._read(self._file)
 

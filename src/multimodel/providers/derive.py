@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..types import AnswerEvent, AnyRequest, Attempt
 
 if TYPE_CHECKING:
+    import asyncio
     from queue import SimpleQueue
 
 __all__ = ["async_stream", "blocking_stream"]
 
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
+_CHECK = 0.5  # seconds between two looks at whether the vendor was cut off
 
 
 def blocking_stream(provider: Any) -> Callable[[Attempt[AnyRequest]], Iterator[AnswerEvent]]:
@@ -58,7 +60,7 @@ def _blocking(provider: Any, attempt: Attempt[AnyRequest]) -> Generator[AnswerEv
     thread = Thread(target=work, name="multimodel-derived", daemon=True)
     thread.start()
     try:
-        while (result := _next(results, attempt.given_up)) is not None:
+        while (result := _next(results, attempt)) is not None:
             if isinstance(result, BaseException):
                 raise result
             yield result
@@ -70,17 +72,17 @@ def _blocking(provider: Any, attempt: Attempt[AnyRequest]) -> Generator[AnswerEv
         thread.join(1.0)
 
 
-def _next(results: SimpleQueue[Any], given_up: Callable[[], bool] | None) -> Any:
+def _next(results: SimpleQueue[Any], attempt: Attempt[AnyRequest]) -> Any:
     """Wait for the next result; None when nobody waits any more."""
     from queue import Empty
 
-    while given_up is not None:
+    while True:
+        attempt.check()
         try:
-            return results.get(timeout=_LOOK)
+            return results.get(timeout=_CHECK if attempt.given_up is None else _LOOK)
         except Empty:
-            if given_up():
+            if attempt.given_up is not None and attempt.given_up():
                 return None
-    return results.get()
 
 
 async def _asynchronous(provider: Any, attempt: Attempt[AnyRequest]) -> AsyncGenerator[AnswerEvent, None]:
@@ -112,9 +114,22 @@ async def _asynchronous(provider: Any, attempt: Attempt[AnyRequest]) -> AsyncGen
 
     Thread(target=work, name="multimodel-derived", daemon=True).start()
     try:
-        while (result := await results.get()) is not None:
+        while (result := await _anext(results, attempt)) is not None:
             if isinstance(result, BaseException):
                 raise result
             yield result
     finally:
         given_up.set()  # the thread ends at its next step; until then it keeps the attempt's limits
+
+
+async def _anext(results: asyncio.Queue[Any], attempt: Attempt[AnyRequest]) -> Any:
+    """Wait for the next result."""
+    import asyncio
+
+    while True:
+        attempt.check()
+        try:
+            async with asyncio.timeout(_CHECK):
+                return await results.get()
+        except TimeoutError:
+            continue

@@ -182,7 +182,7 @@ def _request(part: MediaPart, attempt: Attempt, fetched: int) -> tuple[httpcore2
     if url.port is not None and url.port not in _rules.ports:
         raise _denied("its port is neither 80 nor 443")
     limits = attempt.limits
-    WIRE.set(Wire(attempt.now, limits, stream=attempt.stream, given_up=attempt.given_up))
+    WIRE.set(Wire(attempt.now, limits, stream=attempt.stream, given_up=attempt.given_up, check=attempt.check))
     port = b"" if url.port is None else b":%d" % url.port
     host = b"[%b]" % url.host if b":" in url.host else url.host
     headers = {b"host": host + port, b"user-agent": b"multimodel", b"accept": b"*/*", b"accept-encoding": b"identity"}

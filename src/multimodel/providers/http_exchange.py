@@ -42,7 +42,14 @@ class Exchange:
         self._now = attempt.now
         limits = attempt.limits
         self._idle = limits.idle
-        self._wire = Wire(self._now, limits, stream=attempt.stream, given_up=attempt.given_up)
+        self._wire = Wire(
+            self._now,
+            limits,
+            stream=attempt.stream,
+            given_up=attempt.given_up,
+            check=attempt.check,
+            hosts=attempt.hosts,
+        )
         self._decoder: Decoder | None = None
         self._content = False
         self._terminal = False

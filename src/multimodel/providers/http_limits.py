@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import httpcore2
 from typing_extensions import override
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, error_for
 from ..types import Limits
 
 __all__ = ["WIRE", "Wire", "async_pool", "blocking_pool"]
@@ -32,6 +32,7 @@ _KEEPALIVE = 20.0
 _SLICE = 64 * 1024
 _HTTP = b"HTTP/1."
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
+_CHECK = 0.5  # seconds between two looks at whether the vendor was cut off
 
 
 Check: TypeAlias = "Callable[[Sequence[str]], Sequence[str]]"
@@ -47,18 +48,22 @@ class Wire:
     :ivar connected: whether it opened a connection of its own; name look-up, TCP and TLS share one limit.
     :ivar received: bytes that came.
     :ivar ended: whether the other side has closed.
+    :ivar look: seconds of one wait at most: then it is asked again whether to go on.
     """
 
     __slots__ = (
+        "_check",
         "_connect",
         "_connect_by",
         "_deadline",
         "_given_up",
+        "_hosts",
         "_now",
         "_pause",
         "connected",
         "ended",
         "limit",
+        "look",
         "received",
     )
 
@@ -69,9 +74,14 @@ class Wire:
         *,
         stream: bool,
         given_up: Callable[[], bool] | None = None,
+        check: Callable[[], None] = lambda: None,
+        hosts: frozenset[str] | None = None,
     ) -> None:
         self._now = now
         self._given_up = given_up
+        self._check = check
+        self._hosts = hosts
+        self.look = _CHECK if given_up is None else _LOOK
         self._deadline = limits.deadline
         self.limit = min(limits.first_content if stream else limits.whole, limits.deadline)
         self._connect = limits.connect
@@ -94,17 +104,17 @@ class Wire:
             raise httpcore2.RemoteProtocolError("the first bytes begin no answer")
         return data
 
-    @property
-    def watched(self) -> bool:
-        """Whether another thread may say that nobody waits any more."""
-        return self._given_up is not None
-
     def wait(self, seconds: float) -> None:
         """Let the next wait, and all after it together, last so long. What passes until it begins is the reader's."""
         self._pause = seconds
 
-    def begin_to_connect(self) -> None:
-        """From now on the connection has ``connect`` seconds to stand."""
+    def begin_to_connect(self, host: str) -> None:
+        """From now on the connection to ``host`` has ``connect`` seconds to stand.
+
+        :raises PolicyDeniedError: the policy does not allow that host. No name is looked up, and no socket is opened.
+        """
+        if self._hosts is not None and host not in self._hosts:
+            raise error_for("policy_denied", "the host is none that the policy allows for this target", code="host")
         self.connected = True
         self._connect_by = min(self.limit, self._now() + self._connect)
 
@@ -116,7 +126,11 @@ class Wire:
         return left
 
     def left(self, timeout: float | None, late: type[Exception]) -> float:
-        """Seconds that may still be waited, at most ``timeout``; raises ``late`` when there are none."""
+        """Seconds that may still be waited, at most ``timeout``; raises ``late`` when there are none.
+
+        :raises PolicyDeniedError: the vendor was cut off.
+        """
+        self._check()
         now = self._now()
         if self._pause is not None:
             self.limit = min(now + self._pause, self._deadline)
@@ -138,17 +152,12 @@ class _Stream(httpcore2.NetworkStream):
     @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         wire = self._wire
-        left = wire.left(timeout, httpcore2.ReadTimeout)
-        return wire.took(self._watch(max_bytes, timeout, wire) if wire.watched else self._inner.read(max_bytes, left))
-
-    def _watch(self, max_bytes: int, timeout: float | None, wire: Wire) -> bytes:
-        """Read as somebody whom another thread may tell to stop."""
         while True:
             left = wire.left(timeout, httpcore2.ReadTimeout)
             try:
-                return self._inner.read(max_bytes, min(left, _LOOK))
+                return wire.took(self._inner.read(max_bytes, min(left, wire.look)))
             except httpcore2.ReadTimeout:
-                if left <= _LOOK:
+                if left <= wire.look:
                     raise
 
     @override
@@ -190,7 +199,7 @@ class _Backend(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         _not_refused(host, self._refuses)
         wire = WIRE.get()
-        wire.begin_to_connect()
+        wire.begin_to_connect(host)
         failed: Exception = httpcore2.ConnectError("the name has no address")
         addresses: Sequence[str] = _addresses(host, port, wire.left_to_connect())
         if self._check is not None:
@@ -248,7 +257,13 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
     @override
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         wire = self._wire
-        return wire.took(await self._inner.read(max_bytes, wire.left(timeout, httpcore2.ReadTimeout)))
+        while True:
+            left = wire.left(timeout, httpcore2.ReadTimeout)
+            try:
+                return wire.took(await self._inner.read(max_bytes, min(left, wire.look)))
+            except httpcore2.ReadTimeout:
+                if left <= wire.look:
+                    raise
 
     @override
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -303,7 +318,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         _not_refused(host, self._refuses)
         wire = WIRE.get()
-        wire.begin_to_connect()
+        wire.begin_to_connect(host)
         addresses: Sequence[str] = [host]  # tries all addresses of a name by itself
         if self._check is not None:
             addresses = self._check(await _looked_up(host, port, wire.left_to_connect()))

@@ -77,14 +77,14 @@ class LiteLLMProvider:
         answer: Any = None
         with exchange:
             call = litellm.aembedding if isinstance(attempt.request, EmbedRequest) else litellm.acompletion
-            answer = await within(exchange.left, partial(call, **arguments))
+            answer = await within(exchange.left, partial(call, **arguments), exchange.check)
         try:
             for event in exchange.opened(answer):
                 yield event
             while not exchange.over:
                 chunk = None
                 with exchange:
-                    chunk = await within(exchange.left, partial(anext, answer, None))
+                    chunk = await within(exchange.left, partial(anext, answer, None), exchange.check)
                 for event in exchange.feed(chunk):
                     yield event
         finally:
@@ -146,7 +146,7 @@ class LiteLLMProvider:
 
 def _stream(exchange: Exchange, call: Callable[[], Any]) -> Generator[AnswerEvent, None, None]:
     with exchange:
-        reader = Reader()  # its thread inherits what binds the attempt
+        reader = Reader(exchange.check)  # its thread inherits what binds the attempt
     with reader:
         with exchange:
             reader.open(call, exchange.left)

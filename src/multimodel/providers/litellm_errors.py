@@ -80,6 +80,9 @@ def failure(error: Exception, late: Callable[[], CallError], dialect: Dialect, *
     if isinstance(error, LateError):
         return late()
     chain = list(_chain(getattr(error, "original_exception", None) or error))
+    for cause in chain:
+        if isinstance(cause, CallError):  # our own, from in between
+            return cause
     names = frozenset(name for cause in chain for name in _names(type(cause)))
     return (
         _refused(chain, names, dialect)

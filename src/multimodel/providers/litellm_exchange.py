@@ -7,13 +7,13 @@ own. Neither is passed on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
-from ..errors import error_for
+from ..errors import PolicyDeniedError, error_for
 from ..types import (
     AnswerEvent,
     AnyRequest,
@@ -67,7 +67,7 @@ class Exchange:
         self._model: str | None = None
         self._calls: dict[int, bool] = {}  # by index: whether its name was handed out
         self._sealed = Sealed()
-        self._sending = Sending()
+        self._sending = Sending(attempt.hosts)
         self._token: Token[Sending | None] | None = None
 
     @property
@@ -84,6 +84,11 @@ class Exchange:
     def left(self) -> float:
         """Seconds until the present limit."""
         return self._limit - self._attempt.now()
+
+    @property
+    def check(self) -> Callable[[], None]:
+        """Raises once the vendor was cut off."""
+        return self._attempt.check
 
     def read_limit(self) -> Any:
         """Return litellm's own time-outs: an upper bound for each read, in whole seconds.
@@ -203,7 +208,7 @@ class Exchange:
             sending.reset(self._token)
         if error is None or not isinstance(error, Exception):
             return False
-        self._sending.over = not isinstance(error, LateError)
+        self._sending.over = not isinstance(error, LateError | PolicyDeniedError)  # litellm may still be at work
         if self._phase == "draining":
             return True  # the answer is whole: what breaks afterwards changes nothing
         failed = failure(

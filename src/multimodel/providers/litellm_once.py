@@ -7,6 +7,7 @@ process, in the classes of httpx, httpx2 and aiohttp. Outside an attempt of this
 1. In an attempt no request follows a redirect, whatever the client or the caller says: the answer 3xx is a failure.
 2. Once a POST failed, by its status or by the network, no other one goes to that URL in the same attempt.
 3. An attempt that was given up stays bound: litellm may still be at work on it.
+4. Where it is known which hosts an attempt may open, no request goes to another one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import error_for
 
 __all__ = ["AskedAgainError", "Sending", "bind_clients", "sending"]
 
@@ -25,10 +29,12 @@ class AskedAgainError(Exception):
 class Sending:
     """What one attempt has sent.
 
+    :param hosts: the hosts that it may open; None is any.
     :ivar answered: whether a POST was answered well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: frozenset[str] | None = None) -> None:
+        self._hosts = hosts
         self.over = False
         self.answered = False
         self._failed: dict[str, Exception] = {}
@@ -37,10 +43,20 @@ class Sending:
         """Let a request pass.
 
         :raises AskedAgainError: if it would repeat one that failed.
+        :raises PolicyDeniedError: if it goes to a host that the policy does not allow.
         """
+        self.allow(request.url.host)
         failed = self._failed.get(str(request.url)) if request.method == "POST" else None
         if failed is not None:
             raise AskedAgainError from failed
+
+    def allow(self, host: str | None) -> None:
+        """Let a request to ``host`` pass.
+
+        :raises PolicyDeniedError: if the policy does not allow it.
+        """
+        if self._hosts is not None and host not in self._hosts:
+            raise error_for("policy_denied", "the host is none that the policy allows for this target", code="host")
 
     def after(self, request: Any, failed: Exception | None) -> None:
         """Remember how a request ended."""
@@ -107,7 +123,11 @@ def _bound_post(post: Any) -> Any:
 
     @wraps(post)
     def bound(session: Any, url: Any, **options: Any) -> Any:
-        return post(session, url, **options if _current() is None else {**options, "allow_redirects": False})
+        attempt = _current()
+        if attempt is None:
+            return post(session, url, **options)
+        attempt.allow(urlsplit(str(url)).hostname)
+        return post(session, url, **{**options, "allow_redirects": False})
 
     return bound
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -14,36 +15,55 @@ from typing import Any, Self, TypeVar
 __all__ = ["LateError", "Reader", "within"]
 
 T = TypeVar("T")
+_CHECK = 0.5  # seconds between two looks at whether to go on
 
 
 class LateError(Exception):
     """The time for one step is over."""
 
 
-async def within(seconds: float, step: Callable[[], Awaitable[T]]) -> T:
+async def within(seconds: float, step: Callable[[], Awaitable[T]], check: Callable[[], None] = lambda: None) -> T:
     """Await one step of litellm.
 
+    :param check: called now and then; what it raises ends the step, which is cancelled.
     :raises LateError: after ``seconds``; the step is cancelled.
     """
     if seconds <= 0:
         raise LateError
-    limit = asyncio.timeout(seconds)
+    loop, limit, cut = asyncio.get_running_loop(), asyncio.timeout(seconds), list[Exception]()
+
+    def look() -> None:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the waiting task
+            cut.append(error)
+            limit.reschedule(loop.time())
+        else:
+            looks.append(loop.call_later(_CHECK, look))
+
+    looks = deque([loop.call_later(_CHECK, look)], maxlen=1)
     try:
         async with limit:
+            check()
             return await step()
     except TimeoutError:
         if limit.expired():
-            raise LateError from None
+            raise (cut[0] if cut else LateError) from None
         raise
+    finally:
+        looks[0].cancel()
 
 
 class Reader:
     """litellm's blocking answer, read on a thread of its own, so that a wait can be given up.
 
     A step that was given up ends by litellm's time-out; the answer is then closed on that thread.
+
+    :param check: called now and then; what it raises ends the wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None] = lambda: None) -> None:
+        self._check = check
         self.answer: Any = None
         self._steps: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._busy = False
@@ -75,10 +95,16 @@ class Reader:
         done: Future[Any] = Future()
         self._busy = True
         self._steps.put((step, done))
-        try:
-            error = done.exception(seconds)
-        except TimeoutError:
-            raise LateError from None
+        while True:
+            self._check()
+            try:
+                error = done.exception(min(seconds, _CHECK))
+            except TimeoutError:
+                seconds -= _CHECK
+                if seconds <= 0:
+                    raise LateError from None
+            else:
+                break
         self._busy = False
         if error is not None:
             raise error

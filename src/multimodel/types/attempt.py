@@ -48,6 +48,9 @@ class Attempt(Generic[AskedT_co]):
     :ivar limits: see :class:`Limits`.
     :ivar now: the clock that the limits are measured on.
     :ivar note: call it with one sentence to put a remark into the report.
+    :ivar check: raises once the attempt must end, because its vendor was cut off while it was under way; whoever waits for
+        an answer calls it about once a second.
+    :ivar hosts: the hosts that may be opened; None is any.
     :ivar lose: call it with a name and a sentence for what of the request the vendor does not get: see
         :class:`~multimodel.Loss`.
     :ivar path: which of the vendor's paths to use, when the catalogue's choice turned out wrong.
@@ -64,3 +67,5 @@ class Attempt(Generic[AskedT_co]):
     path: str | None = None
     given_up: Callable[[], bool] | None = None
     lose: Callable[[str, str], None] = field(default=lambda _what, _detail: None)
+    check: Callable[[], None] = field(default=lambda: None)
+    hosts: frozenset[str] | None = None

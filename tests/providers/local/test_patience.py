@@ -26,7 +26,7 @@ def test_loading_may_take_until_the_deadline():
     clock = Clock()
     waits = patience(clock)
     assert at(clock, 159, waits) is None
-    assert waits.left == 1
+    assert waits.left == 0.5, "then it is asked again whether to go on"
     assert at(clock, 160, waits) == "deadline_exceeded"
 
 

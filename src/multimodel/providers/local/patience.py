@@ -8,7 +8,7 @@ from ..base import late
 
 __all__ = ["Patience"]
 
-_LONGEST = 86_400.0  # seconds of one wait: the operating system takes no infinity
+_LONGEST_WAIT = 0.5  # seconds: then it is asked again whether to go on
 
 
 class Patience:
@@ -27,7 +27,11 @@ class Patience:
         self._limit = min(limit + self._attempt.now() - self._begun, limits.deadline)
 
     def content(self) -> None:
-        """Content came."""
+        """Content came.
+
+        :raises PolicyDeniedError: the weights were cut off.
+        """
+        self._attempt.check()
         self._content = True
         if self._attempt.stream:
             limits = self._attempt.limits
@@ -36,8 +40,12 @@ class Patience:
     @property
     def left(self) -> float:
         """Seconds to wait at most."""
-        return min(max(0.0, self._limit - self._attempt.now()), _LONGEST)
+        return min(max(0.0, self._limit - self._attempt.now()), _LONGEST_WAIT)
 
     def late(self) -> CallError | None:
-        """Return the error when a limit has passed."""
+        """Return the error when a limit has passed.
+
+        :raises PolicyDeniedError: the weights were cut off.
+        """
+        self._attempt.check()
         return None if self._attempt.now() < self._limit else late(self._attempt, content=self._content)
