@@ -394,7 +394,7 @@ def test_local_weights_take_over_and_can_be_blocked_like_any_vendor(archive, fir
             tried = prepared.run()
             report = reported(prepared, tried, Limits(), "the test's")
     other = {"vendor": f"local:{WEIGHTS}", "weights": "dashscope:qwen-plus"}[first]
-    assert tried.baseline.answered_by == {prepared.core.policy.routes["chat"].chain[0].target: 2}
+    assert tried.baseline.answered_by == {prepared.policy.routes["chat"].chain[0].target: 2}
     assert tried.drill.answered_by == {other: 2}
     assert tried.reached == 0
     assert tried.stopped == tried.attempts > 0

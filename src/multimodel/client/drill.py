@@ -61,6 +61,7 @@ class Drill:
     :param without: who cannot be reached; looked up as operator, then author, provider, target.
     :param kind: what ``without`` is; None looks it up.
     :param calls: how many in each phase; None is one for each prompt. The prompts are taken in turn.
+    :ivar policy: what is drilled, also if its file changes meanwhile.
     :ivar route: the route's own name.
     :ivar prompts: what is asked in each phase, in order.
     :ivar different: how many prompts there are.
@@ -84,16 +85,18 @@ class Drill:
         concurrency: int = 1,
     ) -> None:
         self.core: Core = client._core  # noqa: SLF001  # it is one of ours
-        self.route, _ = self.core.route(route)
+        held = self.core.current()
+        self.policy = held.policy
+        self.route, _ = held.route(route)
         self.without: OffEntry = self.core.switchboard.meaning(without, kind=kind)
-        self.chain = self.core.chain(self.route)
+        self.chain = held.chain(self.route)
         self.blocked = tuple(filter(self._is_blocked, self.chain))
         self.able = tuple(planned for planned in self.chain if self.core.obstacle(planned, frozenset()) is None)
         self.left = tuple(planned for planned in self.able if planned not in self.blocked)
         self.prompts = tuple(islice(cycle(prompts), len(prompts) if calls is None else calls))
         self.different = len(prompts)
         self.concurrency = concurrency
-        source = self.core.policy.source
+        source = self.policy.source
         self.policy_hash = None if source is None else sha256(source.read_bytes()).hexdigest()
         named = f"{self.without.kind} `{self.without.name}`"
         if not self.blocked:
@@ -112,7 +115,7 @@ class Drill:
 
         :returns: the amount, and the targets of unknown price, which are not in it.
         """
-        most = self.core.policy.routes[self.route].max_attempts
+        most = self.policy.routes[self.route].max_attempts
         total = sum(_dearest(prompt, able, most) for prompt in self.prompts for able in (self.able, self.left))
         return total, tuple(str(planned.plan.target) for planned in self.able if not planned.prices)
 
@@ -146,10 +149,10 @@ class Drill:
     def _asked(self, barrier: Barrier | None) -> list[Asked]:
         """Make the calls of one phase, with a client of its own."""
         import_module("tenacity")  # or the first call that fails would pay for it
-        with Client(_without_shadow(self.core.policy, self.route)) as client:
-            accounts = client._core.accounts  # noqa: SLF001  # likewise
-            accounts.barrier, accounts.progress = barrier, self.core.accounts.progress
-            for planned in client._core.chain(self.route):  # noqa: SLF001  # likewise
+        with Client(_without_shadow(self.policy, self.route)) as client:
+            held = client._core.current()  # noqa: SLF001  # likewise
+            held.accounts.barrier, held.accounts.progress = barrier, self.core.accounts.progress
+            for planned in held.chain(self.route):
                 if planned.why_not is None:
                     with suppress(ConfigurationError):  # the calls will tell
                         planned.account.reach()

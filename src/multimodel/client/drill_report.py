@@ -8,7 +8,6 @@ from contextlib import suppress
 from hashlib import sha256
 
 from .. import __version__
-from ..config.provider import Place, place_of
 from ..governance.digest import canonical
 from ..governance.drill import Blocked, DrillReport, Limits, Substitute, Vendor
 from ..governance.drill_sums import judged, paired, shares
@@ -36,7 +35,7 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
         stopped=tried.stopped,
         reached=tried.reached,
     )
-    pairs, source = paired(tried.pairs), drill.core.policy.source
+    pairs, source = paired(tried.pairs), drill.policy.source
     return DrillReport(
         version=__version__,
         made_at=tried.begun,
@@ -63,8 +62,7 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
 def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
     account, target = planned.account, planned.plan.target
     profile, facts = account.profile, account.profile.facts(target.model)
-    is_unset = account.name in core.policy.origin.unset
-    place = Place() if is_unset else place_of(core.policy.provider(account.name), profile)
+    place = account.place
     is_here = profile.adapter == "local"
     why = core.obstacle(planned, frozenset())
     endpoint = profile.endpoints.get(place.region or "")
@@ -127,7 +125,7 @@ def _remarks(drill: Drill, tried: Tried) -> Iterator[str]:
     if tried.baseline.answered < tried.baseline.calls:
         failed = tried.baseline.calls - tried.baseline.answered
         yield f"{failed} of the baseline's calls failed while nobody was blocked."
-    if drill.core.policy.routes[drill.route].shadow is not None:
+    if drill.policy.routes[drill.route].shadow is not None:
         yield "The route's shadow was left out of both phases."
     for one in (tried.baseline, tried.drill):
         if one.schemas and one.valid is None:
