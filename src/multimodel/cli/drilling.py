@@ -20,7 +20,7 @@ from ..governance.drill_file import hash_of, json_of, page_of, read_report
 from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
 from .opening import open_client, open_to_switch, policy_file
 from .parser import MisuseError
-from .printing import print_table, tell
+from .printing import agreed, print_table, tell
 
 __all__ = ["drill"]
 
@@ -43,7 +43,7 @@ def drill(args: Namespace) -> int:
             concurrency=args.concurrency,
         )
         _tell_plan(prepared)
-        if sys.stdin.isatty() and not args.yes and not _agreed("make these calls?"):
+        if sys.stdin.isatty() and not args.yes and not agreed("make these calls?"):
             tell("nothing was sent")
             return 1
         tried = prepared.run(_tell_phase)
@@ -87,11 +87,6 @@ def _tell_plan(prepared: Drill) -> None:
     tell(f"{calls} on `{prepared.route}` as it is, then as many without {named}: {cost}")
     if unpriced and len(unpriced) < len(prepared.able):
         tell(f"warning: the price of {', '.join(f'`{target}`' for target in unpriced)} is unknown, and not in this")
-
-
-def _agreed(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _tell_phase(name: str, phase: Phase) -> None:
