@@ -105,6 +105,19 @@ def test_a_call_that_nobody_answers_fails_the_drill():
     assert report.paired.added is None
 
 
+@pytest.mark.parametrize(("before", "passed"), [("Yes.", True), ('{"a": 1}', False)])
+def test_an_answer_that_does_not_fit_is_one_and_fails_the_drill_where_it_fitted_before(before, passed):
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    with world("compatible") as both:
+        both.gone.answer, both.stays.answer = before, "Yes."
+        report = both.drill(prompts=[asks(response_format=wanted)])
+    assert (report.drill.answered, report.drill.misfits) == (1, 1)
+    assert (report.drill.schemas, report.drill.valid) == (1, 0)
+    assert report.drill.answered_by == {"house:ours": 1}
+    assert (report.baseline.valid, report.verdict.passed) == (0 if passed else 1, passed)
+
+
 def test_a_share_of_failed_calls_may_be_allowed():
     with world() as both:
         both.stays.fault = faults.refuse()

@@ -71,7 +71,7 @@ def report(**facts) -> DrillReport:
         "vendors": vendors,
         "concentration": shares(vendors, before, after),
         "substitutes": (Substitute(without="operator alibaba", left=("b:y",), needs=(), tested=True),),
-        "verdict": judged(Limits(), after, paired(pairs), blocked),
+        "verdict": judged(Limits(), before, after, paired(pairs), blocked),
         "calls": pairs,
     }
     return DrillReport(**{**found, **facts})
@@ -120,8 +120,21 @@ def test_shares_are_of_answers_and_their_index_is_one_for_one_alone():
 @pytest.mark.parametrize("reached", [0, 1])
 def test_a_drill_in_which_anything_reached_the_vendor_is_not_passed(reached):
     blocked = Blocked(kind="operator", name="a", targets=("a:x",), attempts=1, stopped=0, reached=reached)
-    verdict = judged(Limits(), phase([call("b:y")], ["text"]), paired([]), blocked)
-    assert verdict.passed is (reached == 0)
+    found = phase([call("b:y")], ["text"])
+    assert judged(Limits(), found, found, paired([]), blocked).passed is (reached == 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "passed"), [(0, 0, True), (1, 1, True), (1, 0, True), (0, 1, False), (1, 2, False)]
+)
+def test_answers_that_do_not_fit_count_against_a_drill_only_where_they_did_before(before, after, passed):
+    def made(misfits: int):
+        wrong = call("b:y").model_copy(update={"outcome": "output_invalid", "valid": False})
+        return phase([wrong] * misfits + [call("b:y", valid=True)] * (2 - misfits), ["schema"] * 2)
+
+    blocked = Blocked(kind="operator", name="a", targets=("a:x",), attempts=0, stopped=0, reached=0)
+    verdict = judged(Limits(), made(before), made(after), paired([]), blocked)
+    assert (verdict.passed, made(after).answered, made(after).valid) == (passed, 2, 2 - after)
 
 
 # --- hashes ---

@@ -35,14 +35,17 @@ def ask(client: Client, route: str, prompt: Prompt) -> Asked:
         answer = client.complete(route, prompt.messages, **prompt.options)
     except CallError as error:
         report = error.report or Report(route)
+        misfit = next((one for one in reversed(report.attempts) if one.outcome == "output_invalid"), None)
         return Asked(
             Call(
-                outcome=error.kind,
+                outcome=error.kind if misfit is None else "output_invalid",
+                target=None if misfit is None else str(misfit.target),
                 causes=tuple(dict.fromkeys(one.outcome for one in report.attempts)),
                 latency=_milliseconds(now() - begun),
                 attempts=len(report.attempts),
                 cost=report.cost,
-                asked_again=_asked_again(report),
+                valid=None if misfit is None else False,
+                asked_again=misfit is not None,
             ),
             (),
             report,

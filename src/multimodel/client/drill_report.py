@@ -53,7 +53,7 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
         vendors=vendors,
         concentration=shares(vendors, tried.baseline, tried.drill),
         substitutes=tuple(_substitutes(drill)),
-        verdict=judged(limits, tried.drill, pairs, blocked),
+        verdict=judged(limits, tried.baseline, tried.drill, pairs, blocked),
         remarks=tuple(_remarks(drill, tried)),
         calls=tried.pairs,
     )
@@ -124,7 +124,7 @@ def _remarks(drill: Drill, tried: Tried) -> Iterator[str]:
         )
     if tried.baseline.answered < tried.baseline.calls:
         failed = tried.baseline.calls - tried.baseline.answered
-        yield f"{failed} of the baseline's calls failed while nobody was blocked."
+        yield f"{failed} of the baseline's calls were not answered either."
     if drill.policy.routes[drill.route].shadow is not None:
         yield "The route's shadow was left out of both phases."
     for one in (tried.baseline, tried.drill):

@@ -33,8 +33,9 @@ Kind: TypeAlias = Literal["text", "schema", "tools"]
 class Call(Frozen):
     """One call of a drill.
 
-    :ivar outcome: ``ok``, or the kind of the error.
-    :ivar causes: why the requests of a call failed that was not answered, each kind once.
+    :ivar outcome: ``ok``; ``output_invalid`` when there were answers and none fits what was asked for; else the kind of
+        the error.
+    :ivar causes: why the requests of a call that is not ``ok`` failed, each kind once.
     :ivar target: who answered.
     :ivar latency: until the whole answer.
     :ivar detour: until the target that answered was asked for this answer: time that others took.
@@ -87,11 +88,14 @@ class Spread(Frozen):
 class Phase(Frozen):
     """All calls of one phase.
 
-    :ivar success: share of the calls that were answered.
+    :ivar answered: calls to which an answer came, whether or not it fits what was asked for.
+    :ivar success: their share.
+    :ivar misfits: those of them to which no answer came that fits.
+    :ivar latency: of the calls that are ``ok``.
     :ivar cost: of all attempts of known cost; None when none is known.
     :ivar cost_unknown: calls that had an attempt of unknown cost.
     :ivar answered_by: calls by the target that answered.
-    :ivar failures: calls that failed, by the kind of their error.
+    :ivar failures: calls that were not answered, by the kind of their error.
     :ivar schemas: calls that asked for a schema.
     :ivar valid: those of them that were answered with what fits; None when nothing is installed that can tell.
     """
@@ -99,6 +103,7 @@ class Phase(Frozen):
     calls: int
     answered: int
     success: float
+    misfits: int
     latency: Spread | None
     detour: Spread | None
     attempts: int

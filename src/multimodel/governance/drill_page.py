@@ -182,7 +182,9 @@ def _calls(report: DrillReport) -> Html:
 
 
 def _outcome(call: Call) -> str:
-    return call.target or f"failed: {', '.join(call.causes) or call.outcome}"
+    if call.outcome == "ok":
+        return str(call.target)
+    return f"{call.target}, does not fit" if call.target else f"failed: {', '.join(call.causes) or call.outcome}"
 
 
 def _bare(words: str) -> str:

@@ -11,6 +11,7 @@ from .drill import Blocked, Call, Kind, Limits, Pair, Paired, Phase, Shares, Spr
 __all__ = ["judged", "paired", "phase", "shares", "spread"]
 
 _UNKNOWN = "unknown"
+_ANSWERED = ("ok", "output_invalid")
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
@@ -28,7 +29,8 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 def phase(calls: Sequence[Call], kinds: Sequence[Kind]) -> Phase:
     """Sum up the calls of one phase; ``kinds`` are those of their prompts."""
-    answered = [call for call in calls if call.outcome == "ok"]
+    answered = [call for call in calls if call.outcome in _ANSWERED]
+    good = [call for call in answered if call.outcome == "ok"]
     asked = [call for call, kind in zip(calls, kinds, strict=True) if kind == "schema"]
     costs = [call.cost for call in calls if call.cost is not None]
     unchecked = any(call.valid is None for call in asked if call.outcome == "ok")
@@ -36,13 +38,14 @@ def phase(calls: Sequence[Call], kinds: Sequence[Kind]) -> Phase:
         calls=len(calls),
         answered=len(answered),
         success=_share(len(answered), len(calls)),
-        latency=spread(call.latency for call in answered),
-        detour=spread(call.detour for call in answered),
+        misfits=len(answered) - len(good),
+        latency=spread(call.latency for call in good),
+        detour=spread(call.detour for call in good),
         attempts=sum(call.attempts for call in calls),
         cost=round(sum(costs), 9) if costs else None,
         cost_unknown=len(calls) - len(costs),
         answered_by=_counted(call.target for call in answered),
-        failures=_counted(call.outcome for call in calls if call.outcome != "ok"),
+        failures=_counted(call.outcome for call in calls if call.outcome not in _ANSWERED),
         schemas=len(asked),
         valid=None if unchecked else sum(bool(call.valid) for call in asked),
         asked_again=sum(call.asked_again for call in calls),
@@ -77,14 +80,18 @@ def shares(vendors: Sequence[Vendor], baseline: Phase, drill: Phase) -> tuple[Sh
     return tuple(found)
 
 
-def judged(limits: Limits, drill: Phase, paired: Paired, blocked: Blocked) -> Verdict:
-    """Say whether a drill was passed."""
+def judged(limits: Limits, baseline: Phase, drill: Phase, paired: Paired, blocked: Blocked) -> Verdict:
+    """Say whether a drill was passed: nothing reached the vendor, the calls were answered, and as well as before."""
     reasons = []
     if blocked.reached:
         reasons.append(f"{blocked.reached} attempts got past the barrier")
     if not drill.calls or drill.success < limits.success:
         failed = drill.calls - drill.answered
         reasons.append(f"{failed} of {drill.calls} calls were not answered without `{blocked.name}`")
+    if drill.misfits > baseline.misfits:
+        reasons.append(
+            f"the answers to {drill.misfits} calls do not fit what was asked for, as against {baseline.misfits} with it"
+        )
     if limits.added is not None and (paired.added is None or paired.added.p95 > limits.added):
         found = "unknown" if paired.added is None else f"{paired.added.p95:,.1f} ms"
         reasons.append(f"the added latency at p95 is {found}, and may be {limits.added:,.1f} ms")

@@ -81,6 +81,7 @@ def _schemas(phase: Phase) -> str | None:
 
 _FIGURES: dict[str, Callable[[Phase], str | None]] = {
     "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({phase.success:.1%})",
+    "with nothing that fits": lambda phase: f"{phase.misfits:,}",
     "answered by": lambda phase: _counts(phase.answered_by),
     "failures": lambda phase: _counts(phase.failures),
     "latency p50, p95, most": lambda phase: _spread(phase.latency),
