@@ -151,8 +151,11 @@ def _method(report: DrillReport) -> Iterator[Html]:
         f"knowledge of any vendor's health. Calls at a time: {report.concurrency}. Percentiles are by nearest rank, costs by "
         "list price. No prompt and no answer is kept in this report."
     )
-    added = "" if limits.added is None else f", and at most {milliseconds(limits.added)} of added latency at p95"
-    yield paragraph(f"To pass, {limits.success:.1%} of the calls had to be answered{added}.")
+    added = "" if limits.added is None else f" At p95, {milliseconds(limits.added)} of latency might be added."
+    yield paragraph(
+        f"To pass, {limits.success:.1%} of the calls had to be answered, and no more answers than before might be unfit for "
+        f"what was asked.{added}"
+    )
     yield items(map(_bare, report.remarks))
     yield table(
         "What it was done with",
