@@ -39,6 +39,18 @@ def test_a_log_that_nobody_touched_is_whole(log):
     assert found.head == log.head() == sha256(lines(log)[-1].rstrip(b"\n")).hexdigest()
 
 
+def test_what_is_no_switch_is_witnessed_in_the_same_chain_and_found_again(log):
+    with log.file.open("ab") as opened:
+        opened.write(b'{"action": "dri')  # a crash
+    switches = Switches([], log.file.with_name("multimodel.off.json"), lambda: datetime.now(UTC))
+    switches.witness("drill", route="chat", sha256="0" * 64)
+    assert log.find(action="drill", sha256="0" * 64)["route"] == "chat"
+    assert log.find(action="drill", sha256="1" * 64) is None
+    assert (log.verify().entries, switches.entries()) == (7, ())
+    with pytest.raises(ConfigurationError, match="there is no audit log"):
+        Switches([], None, lambda: datetime.now(UTC)).witness("drill")
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_a_changed_line_shows_at_the_next(log, number):
     kept = lines(log)

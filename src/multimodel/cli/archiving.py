@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..client.targets import default_archive
+from ..client.accounts import default_archive
 from ..config import load_policy
 from ..governance.archive import Archive, Comparison, Facts, Stored, Verdict, compare
 from ..providers.catalogue import profiles

@@ -50,6 +50,7 @@ def build_parser() -> ArgumentParser:
     _add_audit_commands(commands)
     _add_risk_commands(commands)
     _add_archive_commands(commands)
+    _add_drill_commands(commands)
     _add_catalogue_commands(commands)
     return parser
 
@@ -225,6 +226,28 @@ def _add_archive_commands(commands: _Commands) -> None:
     diff.add_argument(
         "folder", nargs="?", metavar="FOLDER", help="for instance a new download (default: what NAME is now)"
     )
+
+
+def _add_drill_commands(commands: _Commands) -> None:
+    drill = commands.add("drill", "drilling.drill", "make real calls on a route while a vendor cannot be reached")
+    drill.add_argument("route", metavar="ROUTE", help="a route of the policy; or `verify`, with a report as FILE")
+    drill.add_argument("file", nargs="?", metavar="FILE", help="the report to verify: its JSON, or its page")
+    drill.add_argument("--without", metavar="NAME", help="looked up as operator, then author, provider, target")
+    kind = drill.add_mutually_exclusive_group()
+    kind.add_argument("--kind", choices=_KINDS, help="what NAME is; it is not looked up then")
+    kind.add_argument(
+        "--weights", action="store_const", dest="kind", const="author", help="the same as `--kind author`"
+    )
+    drill.add_argument("--prompts", metavar="FILE", help="JSON lines with `messages` (default: ten of ours)")
+    drill.add_argument("--calls", type=int, metavar="N", help="calls with and without NAME (default: one a prompt)")
+    drill.add_argument("--concurrency", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
+    drill.add_argument("--min-success", metavar="SHARE", help="of the calls, to be answered (default: all)")
+    drill.add_argument("--max-added-latency", metavar="SPAN", help="at the 95th percentile, as in `500ms`")
+    drill.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="write the report; without FILE, print it alone"
+    )
+    drill.add_argument("--html", metavar="FILE", help="write the report as a page")
+    drill.add_argument("--yes", action="store_true", help="do not ask; it is only asked on a terminal")
 
 
 def _add_catalogue_commands(commands: _Commands) -> None:

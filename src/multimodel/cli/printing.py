@@ -12,7 +12,7 @@ from unicodedata import category, combining, east_asian_width
 if TYPE_CHECKING:
     from ..config import Problem
 
-__all__ = ["plain", "print_error", "print_json", "print_table", "problem_text", "tell"]
+__all__ = ["agreed", "plain", "print_error", "print_json", "print_table", "problem_text", "tell"]
 
 _GAP = "  "
 
@@ -20,6 +20,12 @@ _GAP = "  "
 def tell(text: str) -> None:
     """Print what is no data."""
     print(text, file=sys.stderr, flush=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask on standard error; only a yes is one."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def print_error(error: object) -> None:

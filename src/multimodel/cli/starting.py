@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..client import Client
+from ..client.accounts import default_archive
 from ..client.check import check
 from ..client.source import local_models
-from ..client.targets import default_archive
 from ..config import Policy, default_policy, format_duration
 from ..config.routes import ChainMember, Route
 from ..errors import ConfigurationError

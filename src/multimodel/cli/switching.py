@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..types import Target
 from .opening import open_to_look, open_to_switch
 from .parser import MisuseError
-from .printing import plain, print_json, print_table, tell
+from .printing import agreed, plain, print_json, print_table, tell
 
 __all__ = ["off", "on", "status"]
 
@@ -62,7 +62,7 @@ def off(args: Namespace) -> int:
             )
         if stranded:
             tell(f"warning: no target would be left for {_listed(stranded)}")
-        if sys.stdin.isatty() and not args.yes and not _agreed(f"switch `{args.name}` off?"):
+        if sys.stdin.isatty() and not args.yes and not agreed(f"switch `{args.name}` off?"):
             tell("nothing was changed")
             return 1
         client._core.switchboard.off(args.name, reason=args.reason, until=until, by=args.by, cut=args.cut, kind=kind)  # noqa: SLF001  # for people, so for no other caller
@@ -146,11 +146,6 @@ def _tell_impact(client: Client, name: str, kind: OffKind | None) -> tuple[str, 
 
 def _listed(names: tuple[Target | str, ...] | list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _agreed(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _print_entries(client: Client) -> None:

@@ -19,6 +19,7 @@ from ..engine.budget import Budget, Spending, Spendings, dollars
 from ..engine.health import Health
 from ..governance.switches import Switches
 from ..observe import emit
+from .accounts import Accounts
 from .books import open_ledger
 from .cost import budget_settings
 from .leftovers import Leftovers
@@ -27,7 +28,7 @@ from .shadows import Shadows
 from .snapshot import Snapshot
 from .source import Source
 from .switchboard import Switchboard
-from .targets import Accounts, Planned
+from .targets import Planned
 from .tenants import Tenants
 from .views import BudgetStatus, State, Status, TargetStatus
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from ..config import Route
 from ..governance.risk import Member, RoutePlan
-from .targets import Account, Planned
+from .accounts import Account
+from .targets import Planned
 
 if TYPE_CHECKING:
     from .core import Core

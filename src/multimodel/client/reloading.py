@@ -29,10 +29,10 @@ from .watch import Watch
 if TYPE_CHECKING:
     from ..config import Policy
     from ..providers.base import Provider
+    from .accounts import Account
     from .core import Core
     from .snapshot import Snapshot
     from .source import Source
-    from .targets import Account
 
 __all__ = ["Reloading"]
 

@@ -22,11 +22,12 @@ from ..engine import Call, Health, run
 from ..governance.switches import Switches
 from ..observe import Unwatched, emit
 from ..types import Request
+from .accounts import Account
 from .books import keep
 from .leftovers import close_all
 from .peers import peers
 from .port import Port
-from .targets import Account, Planned, call_settings
+from .targets import Planned, call_settings
 
 if TYPE_CHECKING:
     from ..governance.ledger import Ledger

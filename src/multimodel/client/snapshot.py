@@ -13,7 +13,8 @@ from ..engine.settings import CallSettings
 from ..errors import ConfigurationError
 from ..providers.base import Provider
 from ..types import Target
-from .targets import Accounts, Planned, call_settings, plan_route, plan_shadow
+from .accounts import Accounts
+from .targets import Planned, call_settings, plan_route, plan_shadow
 
 if TYPE_CHECKING:
     from .tenants import Own, Tenant

@@ -14,8 +14,8 @@ from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.catalogue import profiles as catalogue
 from ..providers.profile import Fact, Profile
+from .accounts import Accounts, default_archive
 from .snapshot import Snapshot
-from .targets import Accounts, default_archive
 
 __all__ = ["PolicySource", "Source", "local_models"]
 

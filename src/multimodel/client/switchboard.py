@@ -83,6 +83,10 @@ class Switchboard:
                 stops[planned.plan.target] = None
         return Impact(kind, tuple(stops), tuple(stranded), tuple(changed))
 
+    def meaning(self, name: str, *, kind: OffKind | None = None) -> OffEntry:
+        """Return what a name means: the entry that ``off`` would write, without a reason."""
+        return _entry(kind or self._kind_of(name, weights=False), name)
+
     def _is_live(self, planned: Planned) -> bool:
         """Whether a target is asked: here, or where the variables are set that are not set here."""
         why = self._core.obstacle(planned, frozenset())

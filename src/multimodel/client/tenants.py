@@ -23,9 +23,10 @@ from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError
 from ..providers.base import Provider, ProviderSetup
 from ..providers.registry import adapter
+from .accounts import Account, Accounts, Built
 from .leftovers import Leftovers, close_all
 from .snapshot import Snapshot
-from .targets import Account, Accounts, Built, Planned, plan_route
+from .targets import Planned, plan_route
 
 if TYPE_CHECKING:
     from .core import Core

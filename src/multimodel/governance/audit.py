@@ -1,4 +1,4 @@
-"""The audit log: what was switched, when, by whom and why. One JSON object a line, each with the hash of the line before.
+"""The audit log: what was switched or drilled, when, by whom and why. One JSON object a line, each with the hash of the line before.
 
 1. Lines are only appended, each before the change that it tells of.
 2. ``previous`` of each is the SHA-256 of the line before it: a line that is changed, removed or put in shows.
@@ -32,7 +32,7 @@ _HINT = "compare it with a copy that was kept elsewhere"
 class Verified:
     """A log whose chain holds.
 
-    :ivar entries: how many changes it tells of.
+    :ivar entries: how many switches and drills it tells of.
     :ivar head: the hash of its last line: keep it elsewhere, and hand it to the next check.
     :ivar unfinished: numbers of the lines that a crash left unfinished; the chain holds over them.
     """
@@ -74,6 +74,18 @@ class AuditLog:
         except OSError:
             return None
         return _hash(last.removesuffix(b"\n")) if last else None
+
+    def find(self, **facts: object) -> dict[str, Any] | None:
+        """Return the first entry that has all these facts; None when there is none, or no log."""
+        try:
+            lines = self.file.read_bytes().splitlines()
+        except FileNotFoundError:
+            return None
+        for line in lines:
+            record = _record(line)
+            if record is not None and facts.items() <= record.items():
+                return record
+        return None
 
     def verify(self, head: str | None = None) -> Verified:
         """Follow the chain from the first line to the last.
@@ -128,12 +140,16 @@ class AuditLog:
 
 def _previous(line: bytes) -> str | None:
     """Return what a line says of the one before it; None when it is no whole entry."""
+    said = (_record(line) or {}).get("previous")
+    return said if isinstance(said, str) else None
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
         record = from_json(line)
     except ValueError:
         return None
-    said = record.get("previous") if isinstance(record, dict) else None
-    return said if isinstance(said, str) else None
+    return record if isinstance(record, dict) else None
 
 
 def _hash(line: bytes) -> str:

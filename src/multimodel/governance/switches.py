@@ -146,6 +146,15 @@ class Switches:
             self._file, self._thrown, self._stat, self._told = file, thrown, stat, None
         self._fixed, self._policy = tuple(fixed), policy
 
+    def witness(self, action: str, **facts: object) -> None:
+        """Write into the audit log what is no switch.
+
+        :raises ConfigurationError: there is no audit log.
+        """
+        log = self.audit
+        with self._exclusive():
+            log.append({"time": self._now().isoformat(), "action": action, **facts})
+
     # --- the file ---
 
     def _refresh(self) -> None:

@@ -50,6 +50,7 @@ class HttpProvider:
         }
         self._urls: dict[str, httpcore2.URL] = {}
         self._pools = _Pools()
+        self._refuses = setup.options.get("refuses")
         self._shares = False
 
     def with_key(self, key: Key | None) -> HttpProvider:
@@ -164,7 +165,7 @@ class HttpProvider:
     def _blocking(self) -> httpcore2.ConnectionPool:
         pools = self._current()
         if not pools.blocking:
-            pools.blocking.append(blocking_pool(self._base, *self._network()))
+            pools.blocking.append(blocking_pool(self._base, *self._network(), refuses=self._refuses))
             if pools.retired:
                 let_go(pools.blocking[0])
         return pools.blocking[0]  # threads that came at the same time all take the first, and all are closed
@@ -176,7 +177,7 @@ class HttpProvider:
         if pool is None:
             for ended in [known for known in list(pools.by_loop) if known.is_closed()]:
                 pools.by_loop.pop(ended, None)  # its connections can only be dropped
-            pool = pools.by_loop[loop] = async_pool(self._base, *self._network())
+            pool = pools.by_loop[loop] = async_pool(self._base, *self._network(), refuses=self._refuses)
             if pools.retired:
                 _retire(loop, pool)
         return pool

@@ -37,6 +37,8 @@ _CHECK = 0.5  # seconds between two looks at whether the vendor was cut off
 
 Check: TypeAlias = "Callable[[Sequence[str]], Sequence[str]]"
 """Looks at the addresses of a name, and returns those that may be tried."""
+Refuses: TypeAlias = "Callable[[str], bool]"
+"""Says of a host, before its name is looked up, that no connection to it may be opened."""
 
 
 class Wire:
@@ -181,9 +183,10 @@ class _Stream(httpcore2.NetworkStream):
 
 
 class _Backend(httpcore2.NetworkBackend):
-    def __init__(self, check: Check | None) -> None:
+    def __init__(self, check: Check | None, refuses: Refuses | None) -> None:
         self._inner = httpcore2.SyncBackend()
         self._check = check
+        self._refuses = refuses
 
     @override
     def connect_tcp(
@@ -194,6 +197,7 @@ class _Backend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
+        _not_refused(host, self._refuses)
         wire = WIRE.get()
         wire.begin_to_connect(host)
         failed: Exception = httpcore2.ConnectError("the name has no address")
@@ -207,6 +211,11 @@ class _Backend(httpcore2.NetworkBackend):
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
         raise failed
+
+
+def _not_refused(host: str, refuses: Refuses | None) -> None:
+    if refuses is not None and refuses(host):
+        raise httpcore2.ConnectError("this process refuses to connect")
 
 
 def _addresses(host: str, port: int, left: float) -> list[str]:
@@ -293,9 +302,10 @@ def _holds_more(stream: Any) -> bool:
 
 
 class _AsyncBackend(httpcore2.AsyncNetworkBackend):
-    def __init__(self, check: Check | None) -> None:
+    def __init__(self, check: Check | None, refuses: Refuses | None) -> None:
         self._inner = httpcore2.AnyIOBackend()
         self._check = check
+        self._refuses = refuses
 
     @override
     async def connect_tcp(
@@ -306,6 +316,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        _not_refused(host, self._refuses)
         wire = WIRE.get()
         wire.begin_to_connect(host)
         addresses: Sequence[str] = [host]  # tries all addresses of a name by itself
@@ -370,26 +381,35 @@ def _context_with(ca_file: Path) -> ssl.SSLContext:
 
 
 def blocking_pool(
-    base_url: str, proxy: str | None, ca_file: Path | None, check: Check | None = None
+    base_url: str,
+    proxy: str | None,
+    ca_file: Path | None,
+    check: Check | None = None,
+    refuses: Refuses | None = None,
 ) -> httpcore2.ConnectionPool:
     """Return a pool for callers' threads. The environment is not read.
 
     :param proxy: an http(s) URL or None.
     :param ca_file: certificates to trust besides the system's.
     :param check: looks at the addresses of a host before one is connected to.
+    :param refuses: says of a host, also of a proxy, that it is not connected to.
     :raises ConfigurationError: ``ca_file`` holds none.
     """
-    settings = {**_settings(base_url, ca_file), "network_backend": _Backend(check)}
+    settings = {**_settings(base_url, ca_file), "network_backend": _Backend(check, refuses)}
     if proxy is None:
         return httpcore2.ConnectionPool(**settings)
     return httpcore2.HTTPProxy(proxy_url=proxy, **settings)
 
 
 def async_pool(
-    base_url: str, proxy: str | None, ca_file: Path | None, check: Check | None = None
+    base_url: str,
+    proxy: str | None,
+    ca_file: Path | None,
+    check: Check | None = None,
+    refuses: Refuses | None = None,
 ) -> httpcore2.AsyncConnectionPool:
     """Return a pool for one event loop."""
-    settings = {**_settings(base_url, ca_file), "network_backend": _AsyncBackend(check)}
+    settings = {**_settings(base_url, ca_file), "network_backend": _AsyncBackend(check, refuses)}
     if proxy is None:
         return httpcore2.AsyncConnectionPool(**settings)
     return httpcore2.AsyncHTTPProxy(proxy_url=proxy, **settings)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ..client.accounts import Accounts
 from ..client.core import Core
 from ..client.needs import too_small
-from ..client.targets import Accounts, Planned, plan_route
+from ..client.targets import Planned, plan_route
 from ..config import Policy, Route
 from ..errors import ConfigurationError
 from ..providers.pricing import priced

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from .markup import Html, tag, text
 
 __all__ = ["PATTERNS", "bars", "shares", "timeline"]
+
+Amounts: TypeAlias = "Mapping[str | None, float] | Mapping[str, float]"
 
 _HEIGHT = 22
 _LABELLED = 0.04
@@ -59,7 +61,7 @@ def bars(caption: str, rows: Iterable[tuple[str, float | None, object]], *, most
     return _figure(caption, tag("ul", *lines, class_="chart"))
 
 
-def shares(caption: str, rows: Mapping[str, Mapping[str | None, float] | None]) -> Html:
+def shares(caption: str, rows: Mapping[str, Amounts | None]) -> Html:
     """Return bars that are divided into shares, with one legend for all. The exact figures belong into a table.
 
     :param rows: by the name of each bar the amounts by name, where None is unknown; None, and nothing, is a bar of which
@@ -78,7 +80,7 @@ def shares(caption: str, rows: Mapping[str, Mapping[str | None, float] | None]) 
         marks: list[Html] = []
         at = 0.0
         for name, (pattern, sign) in looks.items():
-            share = _amount(amounts, name, names) / total
+            share = _amount(cast("Mapping[str | None, float]", amounts), name, names) / total
             figure = f" ({share:.0%})" if share >= _FIGURED else ""
             marks += _mark(at, share, pattern, sign + figure)
             at += share
@@ -148,7 +150,7 @@ def _legend(looks: _Looks) -> Html:
 _OTHERS = "all others"
 
 
-def _ranked(rows: Mapping[str, Mapping[str | None, float] | None]) -> list[str]:
+def _ranked(rows: Mapping[str, Amounts | None]) -> list[str]:
     """All known names, those of the largest shares first; at most as many as there are patterns, but the empty one."""
     weight: dict[str, float] = {}
     for amounts in rows.values():

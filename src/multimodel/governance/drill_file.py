@@ -1,0 +1,56 @@
+"""The report of a drill as a file: JSON that carries its hash, or a page that shows the same JSON and hash."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from .. import __version__
+from ..errors import ConfigurationError
+from .digest import FIELD, canonical, digest, without_digest
+from .drill import DrillReport
+from .drill_page import drill_page
+
+__all__ = ["hash_of", "json_of", "page_of", "read_report"]
+
+_HINT = "compare it with a copy that was kept elsewhere"
+_INSIDE = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
+
+
+def hash_of(report: DrillReport) -> str:
+    """Return what says whether a report was changed."""
+    return digest(report.model_dump(mode="json"))
+
+
+def json_of(report: DrillReport) -> bytes:
+    """Return a report as JSON that carries its hash."""
+    return canonical({**report.model_dump(mode="json"), FIELD: hash_of(report)})
+
+
+def page_of(report: DrillReport) -> str:
+    """Return a report as a page: always the same, to the byte."""
+    return drill_page(report, canonical(report.model_dump(mode="json")))
+
+
+def read_report(file: Path) -> DrillReport:
+    """Read a report, either way, that is as it was made.
+
+    :raises ConfigurationError: it is no report, it is not as its hash says, or the page does not show what its JSON says.
+    """
+    content = file.read_bytes()
+    page = content.decode(errors="replace") if content.startswith(b"<") else None
+    inside = None if page is None else _INSIDE.search(page)
+    try:
+        document = from_json(content if inside is None else unescape(inside[1]), allow_inf_nan=False)
+        report = DrillReport.model_validate(without_digest(document))
+    except (ValueError, AttributeError):
+        raise ConfigurationError(f"`{file}` is no report of a drill", hint="name its JSON, or its page") from None
+    if page is None and document.get(FIELD) != hash_of(report):
+        raise ConfigurationError(f"`{file}` was changed since it was made: its hash is another", hint=_HINT)
+    if page is not None and page != page_of(report):
+        hint = _HINT if report.version == __version__ else f"verify it with multimodel {report.version}, which made it"
+        raise ConfigurationError(f"the page `{file}` was changed since it was made, or by another version", hint=hint)
+    return report
