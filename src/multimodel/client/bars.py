@@ -7,6 +7,8 @@ from math import ceil
 
 __all__ = ["bar", "seconds", "usd"]
 
+_SHORTEST = 1e-9  # seconds that can be divided
+
 Piece = tuple[float, float, str]
 """From when, until when, and the character that stands for it."""
 
@@ -19,7 +21,7 @@ def bar(pieces: Iterable[Piece], whole: float, width: int) -> str:
     """
     line = [" "] * width
     for begins, ends, mark in pieces:
-        scale = width / whole if whole > 0.0 else 0.0
+        scale = width / whole if whole >= _SHORTEST else 0.0
         first = min(width - 1, int(begins * scale))
         last = min(width, max(first + 1, ceil(ends * scale - 1e-6)))
         line[first:last] = mark * (last - first)
