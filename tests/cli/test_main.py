@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -35,9 +36,11 @@ def test_the_version_is_printed(run):
 
 
 def test_help_names_every_command(run):
-    commands = ("init", "check", "complete", "status", "off", "on", "providers", "schema", "explain", "archive")
     shown = run("--help").out
-    assert all(f"\n    {command} " in shown for command in commands)
+    assert re.findall(r"^    ([a-z]+) ", shown, re.MULTILINE) == [
+        *("init", "check", "schema", "complete", "explain", "simulate", "status", "off", "on"),
+        *("audit", "risk", "archive", "drill", "providers"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,18 @@ def test_output_to_a_reader_that_has_gone_ends_quietly():
     assert process.stderr.read() == ""
     assert process.wait() == 141
     process.stderr.close()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("check --json", 0), ("off openai --reason x --force", 0), ("explain x", 1)]
+)
+def test_streams_that_are_closed_change_nothing_else(policy, closed, arguments, code):
+    command = f'"$0" -m multimodel {arguments} {closed}'
+    ran = subprocess.run(["sh", "-c", command, sys.executable], check=False, capture_output=True, text=True)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "mistake" not in ran.stdout  # that is no data
 
 
 def test_names_that_the_output_cannot_spell_are_no_error(launch, policy):
