@@ -77,6 +77,54 @@ def test_the_policy_may_be_named_before_or_behind_the_command(run, policy, monke
     assert run("explain", "chat").code == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", ["--config {} archive list", "archive --config {} list", "archive list --config {}"]
+)
+def test_a_command_of_a_group_takes_the_policy_anywhere(run, policy, put_weights, arguments):
+    policy.write_text("providers: {local: {archive: kept}}\nroutes: {chat: {chain: [local:tiny]}}\n", encoding="utf-8")
+    put_weights(policy.parent / "kept" / "tiny")
+    assert "tiny" in run(*arguments.format(policy).split()).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "drill chat --without alibaba --html {}",
+        "drill chat --without alibaba --json {}",
+        "risk --html {}",
+        "simulate --outage alibaba:1m --svg {}",
+    ],
+)
+@pytest.mark.parametrize("file", ["missing/report", "folder"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_done(run, policy, folder, arguments, file):
+    (folder / "folder").mkdir()
+    ran = run(*arguments.format(file).split())
+    assert (ran.code, ran.out) == (2, "")
+    assert f"`{file}` cannot be written\nhint: name a file in a folder that exists\n" in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("drill verify", "there is no report to verify\nhint: write its file behind `verify`"),
+        (
+            "explain chat --needs input=many",
+            "`input=many` is nothing that a call can need\nhint: write tokens as in `input=2000`",
+        ),
+    ],
+)
+def test_a_hint_says_what_to_write(run, policy, arguments, told):
+    assert run(*arguments.split()).err == f"error: {told}\n"
+
+
+def test_before_the_first_switch_there_is_no_log_to_verify(run, policy):
+    ran = run("audit", "verify")
+    assert ran.code == 1
+    assert ran.err.startswith("error: there is no audit log ")
+    assert "hint: it begins with the first switch" in ran.err
+
+
 def test_config_wins_over_the_environment(run, policy, monkeypatch):
     monkeypatch.setenv("MULTIMODEL_CONFIG", "missing.yaml")
     assert run("--config", str(policy), "explain", "chat").code == 0
@@ -90,7 +138,8 @@ def test_an_error_is_one_line_and_a_hint_never_a_traceback(run, policy):
 def test_a_policy_that_is_missing_is_an_error(run):
     ran = run("--config", "missing.yaml", "status")
     assert ran.code == 1
-    assert ran.err.startswith("error: there is no policy file `missing.yaml`\nhint: ")
+    hint = "write one with `multimodel init`, or name one that is there"
+    assert ran.err == f"error: there is no policy file `missing.yaml`\nhint: {hint}\n"
 
 
 def test_all_mistakes_of_a_policy_are_told_by_every_command(run, policy):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from ..errors import ConfigurationError
 from ..governance.drill import DrillReport, Limits, Phase
 from ..governance.drill_file import hash_of, json_of, page_of, read_report
 from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
-from .opening import open_client, open_to_switch, policy_file
+from .opening import check_writable, open_client, open_to_switch, policy_file
 from .parser import MisuseError
 from .printing import agreed, print_table, tell
 
@@ -56,14 +55,14 @@ def drill(args: Namespace) -> int:
 
 def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
     """Refuse what makes no sense before anything is paid for."""
+    if args.without is None and args.route == "verify":
+        raise MisuseError("there is no report to verify", "write its file behind `verify`")
     if args.without is None:
         raise MisuseError("`--without` is missing", "name an operator, author, provider or target of the route")
     if args.concurrency < 1 or (args.calls is not None and args.calls < 1):
         raise MisuseError("`--calls` and `--concurrency` are at least 1")
-    for name in ("json", "html"):
-        file = Path(getattr(args, name) or "-")
-        if str(file) != "-" and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
-            raise MisuseError(f"`--{name}`: `{file}` cannot be written", "name a file in a folder that exists")
+    check_writable("--json", None if args.json == "-" else args.json)
+    check_writable("--html", args.html)
     added = _read("--max-added-latency", args.max_added_latency, parse_duration)
     success = _read("--min-success", args.min_success, parse_percentage)
     limits = Limits(success=1.0 if success is None else success, added=None if added is None else added * 1000)

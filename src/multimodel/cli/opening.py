@@ -1,4 +1,4 @@
-"""From ``--config`` to a client."""
+"""From ``--config`` to a client, and files that a command writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from ..client import Client
 from ..config import Policy, find_policy, load_policy, salvage_policy
 from ..providers.catalogue import profiles
+from .parser import MisuseError
 from .printing import tell
 
-__all__ = ["open_client", "open_to_look", "open_to_switch", "policy_file"]
+__all__ = ["check_writable", "open_client", "open_to_look", "open_to_switch", "policy_file"]
 
 
 def policy_file(args: Namespace) -> Path | None:
@@ -48,3 +49,15 @@ def open_to_switch(args: Namespace) -> Client:
         tell(f"warning: `{policy_file(args)}` has mistakes; what is wrong is left out here")
         tell("hint: `multimodel check` tells them")
     return client
+
+
+def check_writable(option: str, name: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is done for it; None is no file.
+
+    :raises MisuseError: it names the option.
+    """
+    if name is None:
+        return
+    file = Path(name)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise MisuseError(f"`{option}`: `{file}` cannot be written", "name a file in a folder that exists")

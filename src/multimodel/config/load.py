@@ -75,7 +75,7 @@ def read_file(source: str | FilePath) -> tuple[FilePath, bytes]:
         with path.open("rb") as file:
             return path, file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        hint = "create it, or name another in `MULTIMODEL_CONFIG`"
+        hint = "write one with `multimodel init`, or name one that is there"
         raise ConfigurationError(f"there is no policy file {shown(str(source))}", hint=hint) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"

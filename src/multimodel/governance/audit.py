@@ -95,6 +95,9 @@ class AuditLog:
         """
         try:
             content = self.file.read_bytes()
+        except FileNotFoundError:
+            hint = f"it begins with the first switch; {_HINT} if there was one"
+            raise ConfigurationError(f"there is no audit log {self.file}", hint=hint) from None
         except OSError as error:
             raise ConfigurationError(f"{self.file}: the audit log cannot be read: {error.strerror}") from error
         *lines, rest = content.split(b"\n")
