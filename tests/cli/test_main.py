@@ -108,9 +108,12 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_done(run, poli
     ("arguments", "told"),
     [
         ("drill verify", "there is no report to verify\nhint: write its file behind `verify`"),
-        (
-            "explain chat --needs input=many",
-            "`input=many` is nothing that a call can need\nhint: write tokens as in `input=2000`",
+        *(
+            (
+                f"explain chat --needs {need}",
+                f"`{need}` is nothing that a call can need\nhint: write tokens as in `input=2000`",
+            )
+            for need in ("input=many", f"output={'9' * 5000}")
         ),
     ],
 )
