@@ -64,6 +64,15 @@ def test_a_policy_loads(policy: str, tmp_path):
     assert load_policy(str(file), environ={"HOUSE_KEY": "sk-test"}, profiles=profiles({})).routes
 
 
+def test_no_page_and_no_example_names_a_model_that_goes():
+    known = profiles({})
+    examples = [file for file in (ROOT / "examples").rglob("*") if file.suffix in {".py", ".yaml", ".ipynb", ".md"}]
+    texts = [*PAGES.values(), *(file.read_text(encoding="utf-8") for file in examples)]
+    named = {pair for text in texts for pair in re.findall(r"\b([a-z-]+):([\w./-]+)", text) if pair[0] in known}
+    facts = {pair: known[pair[0]].facts(pair[1]) for pair in named}
+    assert [pair for pair, found in facts.items() if found is not None and found.retired] == []
+
+
 @pytest.mark.parametrize("command", [one for one in COMMANDS if "[" not in one])
 def test_a_command_can_be_given(command: str):
     words = shlex.split(command.partition(" > ")[0].replace("…", "TEXT"), comments=True)
