@@ -128,6 +128,14 @@ def test_before_the_first_switch_there_is_no_log_to_verify(run, policy):
     assert "hint: it begins with the first switch" in ran.err
 
 
+@pytest.mark.parametrize("arguments", [["--config", "", "status"], ["check", ""], ["simulate", ""]])
+def test_a_policy_without_a_name_is_not_the_one_that_lies_here(run, policy, arguments):
+    """As where a script's variable is empty: `off` would switch in the wrong file."""
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: the name of the policy file is empty\nhint: leave it out, or name a file\n"
+
+
 def test_config_wins_over_the_environment(run, policy, monkeypatch):
     monkeypatch.setenv("MULTIMODEL_CONFIG", "missing.yaml")
     assert run("--config", str(policy), "explain", "chat").code == 0

@@ -18,8 +18,13 @@ __all__ = ["check_writable", "open_client", "open_to_look", "open_to_switch", "p
 
 
 def policy_file(args: Namespace) -> Path | None:
-    """Return the policy file that the arguments or the environment name; None is the built-in policy."""
-    return Path(args.config) if args.config else find_policy(os.environ, Path())
+    """Return the policy file that the arguments or the environment name; None is the built-in policy.
+
+    :raises MisuseError: the name is empty.
+    """
+    if args.config == "":
+        raise MisuseError("the name of the policy file is empty", "leave it out, or name a file")
+    return find_policy(os.environ, Path()) if args.config is None else Path(args.config)
 
 
 def open_client(args: Namespace, load: Callable[..., Policy] | None = None) -> Client:

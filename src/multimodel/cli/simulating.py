@@ -22,7 +22,7 @@ _LONG = 100_000  # calls, of which progress is told
 
 def simulate(args: Namespace) -> int:
     """Play a scenario on a route and print what became of its calls."""
-    args.config = args.policy or args.config
+    args.config = args.config if args.policy is None else args.policy
     asked = read(args)
     check_writable("--svg", args.svg)
     with open_to_look(args) as client:
