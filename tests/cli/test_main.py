@@ -121,6 +121,27 @@ def test_a_hint_says_what_to_write(run, policy, arguments, told):
     assert run(*arguments.split()).err == f"error: {told}\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "explain {}",
+        "explain --call {}",
+        "off {} --reason x",
+        "risk --ledger {}",
+        "audit verify {}",
+        "drill verify {}",
+        "drill chat --without {}",
+        "archive add {}",
+        "simulate --outage {}",
+    ],
+)
+def test_a_name_that_is_told_commands_no_terminal(run, policy, arguments):
+    ran = run(*arguments.format("\x1b[2Jx").split())
+    assert ran.code in {1, 2}
+    assert "�[2Jx" in ran.err
+    assert "\x1b" not in ran.err + ran.out
+
+
 def test_before_the_first_switch_there_is_no_log_to_verify(run, policy):
     ran = run("audit", "verify")
     assert ran.code == 1

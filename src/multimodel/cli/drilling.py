@@ -19,7 +19,7 @@ from ..governance.drill_file import hash_of, json_of, page_of, read_report
 from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
 from .opening import check_writable, open_client, open_to_switch, policy_file
 from .parser import MisuseError
-from .printing import agreed, print_table, tell
+from .printing import agreed, plain, print_table, tell
 
 __all__ = ["drill"]
 
@@ -146,7 +146,7 @@ def _verify(args: Namespace) -> int:
         raise MisuseError("a FILE is for `drill verify`", "name the vendor with `--without`")
     report = read_report(Path(args.file))
     found = hash_of(report)
-    print(f"unchanged: `{report.route}` on {report.made_at:%Y-%m-%d %H:%MZ}, {verdict(report)}")
+    print(plain(f"unchanged: `{report.route}` on {report.made_at:%Y-%m-%d %H:%MZ}, {verdict(report)}"))
     print(f"sha256: {found}")
     if policy_file(args) is None:
         tell("note: there is no policy file here, so no audit log to compare it with")
