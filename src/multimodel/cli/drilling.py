@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from ..governance.drill import DrillReport, Limits, Phase
 from ..governance.drill_file import hash_of, json_of, page_of, read_report
 from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
-from .opening import check_writable, open_client, open_to_switch, policy_file
+from .opening import audit_log, check_writable, open_client, policy_file
 from .parser import MisuseError
 from .printing import agreed, plain, print_table, tell
 
@@ -151,8 +151,7 @@ def _verify(args: Namespace) -> int:
     if policy_file(args) is None:
         tell("note: there is no policy file here, so no audit log to compare it with")
         return 0
-    with open_to_switch(args) as client:
-        log = client._core.switches.audit  # noqa: SLF001  # for people, so for no other caller
+    log = audit_log(args)
     entry = log.find(action="drill", sha256=found)
     if entry is None and not log.file.exists():
         tell("note: there is no audit log here to compare it with")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from ..client import Client
 from ..config import Policy, find_policy, load_policy, salvage_policy
+from ..governance.audit import AuditLog
 from ..providers.catalogue import profiles
 from .parser import MisuseError
 from .printing import tell
 
-__all__ = ["check_writable", "open_client", "open_to_look", "open_to_switch", "policy_file"]
+__all__ = ["audit_log", "check_writable", "open_client", "open_to_look", "open_to_switch", "policy_file"]
 
 
 def policy_file(args: Namespace) -> Path | None:
@@ -54,6 +55,16 @@ def open_to_switch(args: Namespace) -> Client:
         tell(f"warning: `{policy_file(args)}` has mistakes; what is wrong is left out here")
         tell("hint: `multimodel check` tells them")
     return client
+
+
+def audit_log(args: Namespace) -> AuditLog:
+    """Return the audit log of the policy, whatever is wrong with its other settings or its switch file.
+
+    :raises ConfigurationError: there is none, or it cannot be told where it is.
+    """
+    file = policy_file(args)
+    policy = None if file is None else salvage_policy(file, environ=os.environ, profiles=profiles(os.environ))
+    return AuditLog.beside(None if policy is None else policy.switches)
 
 
 def check_writable(option: str, name: str | None) -> None:

@@ -53,6 +53,18 @@ class AuditLog:
         self.file = file
         self._policy = policy
 
+    @classmethod
+    def beside(cls, switch_file: Path | None, policy: Path | None = None) -> AuditLog:
+        """Return the log that belongs to a switch file.
+
+        :raises ConfigurationError: switches are kept in memory, without a log.
+        """
+        if switch_file is None:
+            raise ConfigurationError(
+                "there is no switch file, so there is no audit log", hint="name a policy file, or set `switch_file:`"
+            )
+        return cls(switch_file.with_name(f"{switch_file.stem.removesuffix('.off')}.audit.jsonl"), policy)
+
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a line. The caller keeps other writers out."""
         last = self._last()
