@@ -20,7 +20,9 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["off", "--help"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["off", "--help"], ["archive", "add", "--help"], ["nonsense"], ["archive"]]
+)
 def test_help_version_and_misuse_load_no_third_party_module(arguments):
     ran = subprocess.run(
         [sys.executable, "-c", LIST_LOADED.format(arguments=arguments)], check=False, capture_output=True, text=True
