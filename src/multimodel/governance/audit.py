@@ -118,7 +118,7 @@ class AuditLog:
         known, unfinished, previous = {_NOTHING}, [], _NOTHING
         for number, line in enumerate(lines, 1):
             said = _previous(line)
-            if said is None and number == len(lines) and not rest:
+            if said is None and (not line.startswith(b"{") or (number == len(lines) and not rest)):
                 raise ConfigurationError(f"{self.file}:{number}: the line is no entry of an audit log", hint=_HINT)
             if said is None:
                 unfinished.append(number)
