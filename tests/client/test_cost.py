@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from multimodel import (
     AllTargetsFailedError,
     AsyncClient,
+    BadRequestError,
     CallError,
     Client,
     ConfigurationError,
@@ -256,6 +257,23 @@ def test_check_tells_whom_a_call_without_a_limit_cannot_pay(vendors, per_call, t
     with Client(policy(vendors, budget={"per_call": per_call})) as client:
         told = [one for one in check(client._core, today=FACT.date) if one.code == "budget-too-small"]
         assert (client.complete("chat", "?").target.provider == "second") == bool(told) == too_small
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"messages": "half a \ud83d"},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "half a \ud83d"}]}]},
+        {"tools": [{"name": "look", "parameters": {"type": "object", "description": "half a \ud83d"}}]},
+    ],
+)
+def test_a_text_that_nobody_can_send_is_a_bad_request_with_a_budget_too(vendors, colour, asked):
+    client = colour.open(policy(vendors, budget={"per_day": 20.0}))
+    with pytest.raises(BadRequestError, match="cannot be written as JSON"):
+        colour.ask(client, **asked)
+    assert vendors[0].log == vendors[1].log == []
+    (day,) = client.status().budgets
+    assert (day.spent, day.reserved) == (0.0, 0.0)
 
 
 def test_a_call_that_must_not_go_on_fails_before_any_socket(vendors, colour):
