@@ -204,17 +204,15 @@ class CallError(MultimodelError):
 
     def __str__(self) -> str:
         head = self.message or self.kind.replace("_", " ").replace(".", ": ")
-        facts = [
-            f"{name} {value}"
-            for name, value in (
-                ("target", self.target),
-                ("status", self.status),
-                ("code", self.code),
-                ("request", self.request_id),
-                ("retry after", None if self.retry_after is None else f"{self.retry_after:g} s"),
-            )
-            if value is not None
-        ]
+        after = None if self.retry_after is None else f"{self.retry_after:g} s"
+        named = {
+            "target": self.target,
+            "status": self.status,
+            "code": self.code,
+            "request": self.request_id,
+            "retry after": after,
+        }
+        facts = [f"{name} {value}" for name, value in named.items() if value is not None]
         text = f"{head} ({', '.join(facts)})" if facts else head
         return shortened(f"{text}\nhint: {self.hint}" if self.hint else text)
 
@@ -396,12 +394,11 @@ class AllTargetsFailedError(CallError, ExceptionGroup[CallError]):
 
     def derive(self, excs: Sequence[CallError]) -> AllTargetsFailedError:  # type: ignore[override]  # ours holds CallErrors only
         """Return a group of the same facts around ``excs`` (used by ``except*`` and ``split``)."""
-        facts = self._facts()
-        return type(self)(self.message, excs, **facts)
+        return type(self)(self.message, excs, **self._facts())
 
     def __str__(self) -> str:
-        lines = [CallError.__str__(self)]
-        lines += [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:_SHOWN]]
+        told = [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:_SHOWN]]
+        lines = [CallError.__str__(self), *told]
         if len(self.exceptions) > _SHOWN:
             lines.append(f"  - … and {len(self.exceptions) - _SHOWN} more")
         return shortened("\n".join(lines))
