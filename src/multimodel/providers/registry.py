@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .base import Provider, ProviderSetup
 
-__all__ = ["GROUP", "Adapter", "adapter", "load_plugin", "missing", "plugins"]
+__all__ = ["GROUP", "Adapter", "adapter", "installed", "load_plugin", "missing", "plugins"]
 
 Adapter: TypeAlias = "Callable[[ProviderSetup], Provider]"
 
@@ -64,11 +64,21 @@ def missing(name: str) -> str | None:
 
     Local weights say it themselves, with what else is wrong with them.
     """
-    if name == "litellm" and find_spec("litellm") is None:
+    if name == "litellm" and not installed("litellm"):
         return "litellm is not installed"
     if name not in _OURS and name not in plugins():
         return f"no plugin is its adapter `{name}`"
     return None
+
+
+def installed(package: str) -> bool:
+    """Say whether a package can be imported, without importing it."""
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # an import hook forbids it
+        return False
+    except ValueError:  # a stand-in that an application put into `sys.modules`
+        return True
 
 
 @cache

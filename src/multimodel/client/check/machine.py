@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 
 from ...config import Problem
 from ...governance.archive import archive_doubts
-from ...providers.registry import missing
+from ...providers.registry import installed, missing
 from .subject import Member, Subject
 
 __all__ = ["problems"]
@@ -24,7 +23,7 @@ def problems(subjects: Sequence[Subject]) -> Iterator[Problem]:
                 told.add(str(member))
                 yield from _target(subject, member)
     wanting = next((one for one in subjects if not set(_SCHEMAS).isdisjoint(one.route.requires)), None)
-    if wanting is not None and find_spec("jsonschema") is None:
+    if wanting is not None and not installed("jsonschema"):
         message = "`jsonschema` is not installed: answers are checked against types, but not against schemas"
         hint = "pip install 'multimodel[schema]'"
         yield wanting.tell("note", wanting.at("requires"), message, hint, code="schema-unchecked", at_key=True)
