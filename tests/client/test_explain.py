@@ -401,7 +401,12 @@ def test_a_target_whose_package_is_missing_is_known_to_be_skipped_before_a_call(
         told, state = client.explain("chat"), client.status().routes["chat"][0].state
         skip = client.complete("chat", "Hi").report.skipped[0]
         assert client.off("second", reason="drill") == ("chat",)
-    assert (told.targets[0].reason, state, skip.reason, skip.detail) == ("unavailable", "unavailable", "unavailable", why)
+    assert (told.targets[0].reason, state, skip.reason, skip.detail) == (
+        "unavailable",
+        "unavailable",
+        "unavailable",
+        why,
+    )
     assert told.first.startswith("second:m")
 
 
