@@ -440,14 +440,18 @@ def test_thinking_that_no_limit_bounds_is_set_aside():
         assert len(vendor.log) == 1
 
 
-def test_a_shadow_beside_a_budget_is_refused():
-    route = {
-        "chain": ["openai:gpt-4.1-mini"],
-        "budget": {"per_call": "1 USD"},
-        "shadow": {"target": "openai:gpt-4.1", "share": "5%"},
-    }
-    with pytest.raises(ConfigurationError, match="not charged"):
-        Client({"routes": {"chat": route}})
+def test_a_shadow_listens_beside_a_budget_and_is_not_charged_to_it():
+    with FaultyVendor() as vendor:
+        account = {"base_url": vendor.dashscope_url, "api_key": "sk-test", "region": "singapore"}
+        route = {
+            "chain": ["dashscope:qwen-plus"],
+            "budget": {"per_day": "1 USD"},
+            "shadow": {"target": "dashscope:qwen-max", "share": 1.0},
+        }
+        with Client({"providers": {"dashscope": account}, "routes": {"chat": route}}) as client:
+            answer = client.complete("chat", "x", max_tokens=100)
+            assert vendor.wait_until(lambda: [one.outcome for one in vendor.log] == ["answered"] * 2)
+            assert client.status().budgets[0].spent == answer.usage.cost
 
 
 @pytest.mark.parametrize("more", [{"operator": "house"}, {"headers": {"authorization": "Bearer sk-own"}}])

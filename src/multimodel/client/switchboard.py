@@ -125,10 +125,6 @@ class Switchboard:
             if all(self._core.obstacle(planned, frozenset()) is not None for planned in held.chain(name))
         )
 
-    def subject(self, name: str) -> OffEntry:
-        """Return what ``name`` means, as ``off`` would look it up."""
-        return _entry(self._kind_of(name, weights=False), name)
-
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:
         """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
         targets = [planned.plan.target for planned in self._core.current().everybody()]
