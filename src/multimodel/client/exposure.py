@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..config import Route
 from ..governance.risk import Member, RoutePlan
 from .accounts import Account
-from .targets import Planned
+from .targets import Planned, other_vectors
 
 if TYPE_CHECKING:
     from .core import Core
@@ -24,7 +24,7 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
     held = core.current()
     for name, route in held.policy.routes.items():
         chain = held.chain(name)
-        why_not = [_why_not(core, planned, chain[0]) for planned in chain]
+        why_not = [_why_not(core, planned, chain) for planned in chain]
         weights = _weights(route, chain, why_not)
         members = [
             _member(core, planned, why, weight, keys)
@@ -36,10 +36,11 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
         yield RoutePlan(name, tuple(members))
 
 
-def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:
+def _why_not(core: Core, planned: Planned, chain: Sequence[Planned]) -> str | None:
     """Say why a target is not asked, here and wherever the keys are."""
-    if "embeddings" in first.known and planned.weights != first.weights:
-        return f"its vectors cannot be compared with those of {first.plan.target}"
+    other = other_vectors(planned, chain)
+    if other is not None:
+        return other
     why = core.obstacle(planned, frozenset())
     if why is not None and why[0] == "off":
         return f"switched off: {why[1]}"

@@ -19,7 +19,7 @@ from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..observe import conventions, emit, mark
 from ..types import Target
-from .targets import Planned
+from .targets import Planned, other_vectors
 from .views import Impact, RouteImpact
 
 if TYPE_CHECKING:
@@ -72,9 +72,11 @@ class Switchboard:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
         for route in held.policy.routes:
-            live = [planned for planned in held.chain(route) if self._is_live(planned)]
+            chain = held.chain(route)
+            live = [planned for planned in chain if self._is_live(planned) and other_vectors(planned, chain) is None]
             left = [planned for planned in live if not covered(planned)]
-            if live and not left:
+            here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
+            if any(some and all(map(covered, some)) for some in (live, here)):
                 stranded.append(route)
             elif len(left) < len(live):
                 changed.append(_loss(route, live, left))
@@ -88,9 +90,11 @@ class Switchboard:
         return _entry(kind or self._kind_of(name, weights=False), name)
 
     def _is_live(self, planned: Planned) -> bool:
-        """Whether a target is asked: here, or where the variables are set that are not set here."""
-        why = self._core.obstacle(planned, frozenset())
-        return why is None or (why[0] == "unavailable" and planned.account.name in self._core.policy.origin.unset)
+        """Whether a target is asked: here, or where the keys and variables are set that are not set here."""
+        why, account = self._core.obstacle(planned, frozenset()), planned.account
+        if why is None or why[0] != "unavailable":
+            return why is None
+        return account.lacks_key or account.name in self._core.policy.origin.unset
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.
@@ -122,12 +126,11 @@ class Switchboard:
         return tuple(
             name
             for name in held.policy.routes
-            if all(self._core.obstacle(planned, frozenset()) is not None for planned in held.chain(name))
+            if not any(
+                self._core.obstacle(planned, frozenset()) is None and other_vectors(planned, held.chain(name)) is None
+                for planned in held.chain(name)
+            )
         )
-
-    def subject(self, name: str) -> OffEntry:
-        """Return what ``name`` means, as ``off`` would look it up."""
-        return _entry(self._kind_of(name, weights=False), name)
 
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:
         """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""
