@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -77,6 +78,25 @@ def test_a_call_that_waits_for_a_vendor_that_is_cut_off_is_answered_by_the_next(
     assert second.requests == 1
     if adapter == "http":  # a blocking call of litellm ends by its own limit
         assert first.wait_until(lambda: first.log[0].client_closed is not None)
+
+
+def test_who_is_cut_off_before_its_connection_stands_gets_not_one_byte(colour, vendors, tmp_path, monkeypatch):
+    first, _ = vendors
+    file = policy(tmp_path, vendors, "http")
+    file.write_text(file.read_text(encoding="utf-8").replace("127.0.0.1", "localhost", 1), encoding="utf-8")
+    look_up = socket.getaddrinfo
+
+    def slowly(host, *args, **options):
+        if host in ("localhost", b"localhost"):
+            with Client(file) as operator:
+                operator.off("one", reason="licence", cut=True)
+            time.sleep(0.7)
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    answer = colour.ask(colour.open(file))
+    assert answer.text == "from the second"
+    assert first.bytes_received == 0
 
 
 def test_a_stream_of_a_vendor_that_is_cut_off_begins_anew_at_the_next(colour, vendors, tmp_path):
