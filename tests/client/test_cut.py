@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from multimodel import Client, PolicyDeniedError, Restarted, StreamInterruptedError
+from multimodel.providers import litellm
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 from multimodel.types import Finished, TextDelta
 
@@ -97,6 +98,27 @@ def test_who_is_cut_off_before_its_connection_stands_gets_not_one_byte(colour, v
     answer = colour.ask(colour.open(file))
     assert answer.text == "from the second"
     assert first.bytes_received == 0
+
+
+def test_who_is_cut_off_while_litellm_is_imported_gets_not_one_byte(colour, vendors, tmp_path, monkeypatch):
+    first, _ = vendors
+    file = policy(tmp_path, vendors, "litellm")
+    load = litellm.load
+
+    def slowly():
+        with Client(file) as operator:
+            operator.off("one", reason="licence", cut=True)
+        time.sleep(0.7)
+        return load()
+
+    async def aslowly():
+        return slowly()
+
+    monkeypatch.setattr(litellm, "load", slowly)
+    monkeypatch.setattr(litellm, "loaded", aslowly)
+    answer = colour.ask(colour.open(file))
+    assert answer.text == "from the second"
+    assert not first.wait_until(lambda: first.bytes_received > 0, seconds=1.0)
 
 
 def test_a_stream_of_a_vendor_that_is_cut_off_begins_anew_at_the_next(colour, vendors, tmp_path):
