@@ -41,12 +41,10 @@ def _why_not(core: Core, planned: Planned, chain: Sequence[Planned]) -> str | No
     other = other_vectors(planned, chain)
     if other is not None:
         return other
-    why = core.obstacle(planned, frozenset())
-    if why is not None and why[0] == "off":
-        return f"switched off: {why[1]}"
-    if why is None or planned.account.lacks_key or planned.account.name in core.policy.origin.unset:
+    why = core.lasting_obstacle(planned)
+    if why is None:
         return None
-    return why[1].partition("\n")[0]
+    return f"switched off: {why[1]}" if why[0] == "off" else why[1].partition("\n")[0]
 
 
 def _weights(route: Route, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:
