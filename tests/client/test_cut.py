@@ -13,6 +13,7 @@ import pytest
 
 from multimodel import Client, PolicyDeniedError, Restarted, StreamInterruptedError
 from multimodel.providers import litellm
+from multimodel.providers.http_limits import Wire
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 from multimodel.types import Finished, TextDelta
 
@@ -119,6 +120,22 @@ def test_who_is_cut_off_while_litellm_is_imported_gets_not_one_byte(colour, vend
     answer = colour.ask(colour.open(file))
     assert answer.text == "from the second"
     assert not first.wait_until(lambda: first.bytes_received > 0, seconds=1.0)
+
+
+def test_an_answer_that_is_whole_is_kept_though_its_vendor_is_cut_off_meanwhile(colour, vendors, tmp_path, monkeypatch):
+    first, second = vendors
+    first.fault = faults.split(size=10_000)
+    wait = Wire.wait
+
+    def cut_then_wait(wire, seconds):  # the first such wait is for what may follow the end of the answer
+        client.off("one", reason="licence", cut=True)
+        time.sleep(0.5)
+        wait(wire, seconds)
+
+    monkeypatch.setattr(Wire, "wait", cut_then_wait)
+    client = colour.open(policy(tmp_path, vendors, "http"))
+    assert colour.ask(client).text == "from the first"
+    assert second.requests == 0
 
 
 def test_a_stream_of_a_vendor_that_is_cut_off_begins_anew_at_the_next(colour, vendors, tmp_path):
