@@ -154,7 +154,7 @@ def test_who_lost_to_an_answer_that_does_not_fit_is_asked_still(vendors, winner,
 
         answer = asyncio.run(main())
     assert answer.parsed == 7
-    assert [one[2] for one in sorted(outcomes(answer.report), key=lambda one: one[2])] == ["lost", "ok", "output_invalid"]
+    assert sorted(one[2] for one in outcomes(answer.report)) == ["lost", "ok", "output_invalid"]
 
 
 def test_when_both_fail_each_is_reported_once_and_neither_is_repeated(vendors, ask):

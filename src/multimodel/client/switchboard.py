@@ -73,7 +73,9 @@ class Switchboard:
 
         for route in held.policy.routes:
             chain = held.chain(route)
-            live = [one for one in chain if self._core.lasting_obstacle(one) is None and other_vectors(one, chain) is None]
+            live = [
+                one for one in chain if self._core.lasting_obstacle(one) is None and other_vectors(one, chain) is None
+            ]
             left = [planned for planned in live if not covered(planned)]
             here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
             if any(some and all(map(covered, some)) for some in (live, here)):
