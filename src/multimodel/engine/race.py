@@ -92,10 +92,7 @@ class Race:
         if error is not None and RULES[error.kind].next == "window":
             course.window_floor = max(course.window_floor or 0, flight.plan.window or 0)
         if error is not None and error.kind in NOT_SENT and flight.plan is not self._lead:
-            course.asked -= {
-                self._lead.key,
-                flight.plan.key,
-            }  # the first one was alone, and this one has its turn still
+            course.asked -= {self._lead.key, flight.plan.key}  # the one was alone, the other has its turn still
         if flight is self._winner or (self.verdict is None and not self.flights):
             self.verdict = flight, ended
             if error is not None and self._refused is not None:
