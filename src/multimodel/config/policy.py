@@ -111,7 +111,7 @@ class Policy(Settings):
         """Keep where the policy comes from."""
         if isinstance(context, dict) and "origin" in context:
             self._origin = context["origin"]
-        if self.switch_file is not None:
+        if self.switch_file is not None and not self.switch_file.is_absolute():
             self._folder = FilePath.cwd()  # wherever the process goes from here, it is that file
 
     @field_validator("providers", mode="before")
