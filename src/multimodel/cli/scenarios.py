@@ -111,8 +111,8 @@ def scenario_of(asked: Asked, core: Core, route: str) -> Scenario:
 
     :raises ConfigurationError: a name means nothing in the policy, or nobody in the route.
     """
-    subject = core.switchboard.meaning
-    spans = [OutageSpan(subject(one.name), one.start, one.seconds, one.fault) for one in asked.outages]
+    meaning = core.switchboard.meaning
+    spans = [OutageSpan(meaning(one.name), one.start, one.seconds, one.fault) for one in asked.outages]
     for span in spans:
         if span.end > asked.seconds:
             tell(f"note: the calls end before the outage of `{span.subject.name}` does")

@@ -125,6 +125,12 @@ class Core:
             return "capability", f"it has no {', '.join(sorted(missing))}"
         return None
 
+    def lasting_obstacle(self, planned: Planned) -> tuple[str, str] | None:
+        """Say why a target is not eligible, wherever the keys and variables are set that are not set here."""
+        why, account = self.obstacle(planned, frozenset()), planned.account
+        missing = account.lacks_key or account.name in self.policy.origin.unset
+        return None if why is not None and why[0] == "unavailable" and missing else why
+
     def budget(self, name: str, limits: BudgetConfig) -> Budget | None:
         """Return what a call that begins now may spend; None is no limit."""
         if limits.per_call is None and limits.per_day is None:

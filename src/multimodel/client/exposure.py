@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..config import Route
 from ..governance.risk import Member, RoutePlan
 from .accounts import Account
-from .targets import Planned
+from .targets import Planned, other_vectors
 
 if TYPE_CHECKING:
     from .core import Core
@@ -24,7 +24,7 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
     held = core.current()
     for name, route in held.policy.routes.items():
         chain = held.chain(name)
-        why_not = [_why_not(core, planned, chain[0]) for planned in chain]
+        why_not = [_why_not(core, planned, chain) for planned in chain]
         weights = _weights(route, chain, why_not)
         members = [
             _member(core, planned, why, weight, keys)
@@ -36,16 +36,15 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
         yield RoutePlan(name, tuple(members))
 
 
-def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:
+def _why_not(core: Core, planned: Planned, chain: Sequence[Planned]) -> str | None:
     """Say why a target is not asked, here and wherever the keys are."""
-    if "embeddings" in first.known and planned.weights != first.weights:
-        return f"its vectors cannot be compared with those of {first.plan.target}"
-    why = core.obstacle(planned, frozenset())
-    if why is not None and why[0] == "off":
-        return f"switched off: {why[1]}"
-    if why is None or planned.account.lacks_key or planned.account.name in core.policy.origin.unset:
+    other = other_vectors(planned, chain)
+    if other is not None:
+        return other
+    why = core.lasting_obstacle(planned)
+    if why is None:
         return None
-    return why[1].partition("\n")[0]
+    return f"switched off: {why[1]}" if why[0] == "off" else why[1].partition("\n")[0]
 
 
 def _weights(route: Route, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:

@@ -11,7 +11,7 @@ from ..drivers.base import now
 from ..engine import TargetPlan
 from ..types import Target
 from .needs import too_small
-from .targets import Planned, draws
+from .targets import Planned, draws, other_vectors
 
 if TYPE_CHECKING:
     from .core import Core
@@ -125,8 +125,11 @@ class Standing:
 
     def _misfit(self, planned: Planned) -> tuple[str, str] | None:
         small = too_small(planned, self._needs.taken, self._needs.given)
-        return self._core.obstacle(planned, self._needs.words) or (
-            None if small is None else (small.reason, small.detail)
+        other = other_vectors(planned, self.chain)
+        return (
+            self._core.obstacle(planned, self._needs.words)
+            or (None if other is None else ("weights", other))
+            or (None if small is None else (small.reason, small.detail))
         )
 
     def _too_dear(self, planned: Planned) -> str | None:

@@ -19,7 +19,7 @@ from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..observe import conventions, emit, mark
 from ..types import Target
-from .targets import Planned
+from .targets import Planned, other_vectors
 from .views import Impact, RouteImpact
 
 if TYPE_CHECKING:
@@ -72,25 +72,24 @@ class Switchboard:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
         for route in held.policy.routes:
-            live = [planned for planned in held.chain(route) if self._is_live(planned)]
+            chain = held.chain(route)
+            live = [
+                one for one in chain if self._core.lasting_obstacle(one) is None and other_vectors(one, chain) is None
+            ]
             left = [planned for planned in live if not covered(planned)]
-            if live and not left:
+            here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
+            if any(some and all(map(covered, some)) for some in (live, here)):
                 stranded.append(route)
             elif len(left) < len(live):
                 changed.append(_loss(route, live, left))
         for planned in held.everybody():
-            if self._is_live(planned) and covered(planned):
+            if self._core.lasting_obstacle(planned) is None and covered(planned):
                 stops[planned.plan.target] = None
         return Impact(kind, tuple(stops), tuple(stranded), tuple(changed))
 
     def meaning(self, name: str, *, kind: OffKind | None = None) -> OffEntry:
         """Return what a name means: the entry that ``off`` would write, without a reason."""
         return _entry(kind or self._kind_of(name, weights=False), name)
-
-    def _is_live(self, planned: Planned) -> bool:
-        """Whether a target is asked: here, or where the variables are set that are not set here."""
-        why = self._core.obstacle(planned, frozenset())
-        return why is None or (why[0] == "unavailable" and planned.account.name in self._core.policy.origin.unset)
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.
@@ -122,7 +121,10 @@ class Switchboard:
         return tuple(
             name
             for name in held.policy.routes
-            if all(self._core.obstacle(planned, frozenset()) is not None for planned in held.chain(name))
+            if not any(
+                self._core.obstacle(planned, frozenset()) is None and other_vectors(planned, held.chain(name)) is None
+                for planned in held.chain(name)
+            )
         )
 
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:

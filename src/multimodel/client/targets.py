@@ -25,6 +25,7 @@ __all__ = [
     "call_settings",
     "drawn",
     "draws",
+    "other_vectors",
     "plan_route",
     "plan_shadow",
     "without_keys",
@@ -118,6 +119,17 @@ def draws(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[tuple[fl
         for first, weight in enumerate(weights)
         if weight
     ]
+
+
+def other_vectors(planned: Planned, chain: Sequence[Planned]) -> str | None:
+    """Say why a target of a route for vectors is not asked for them; None when it is, or nobody knows what it is for.
+
+    :param chain: all of the route's targets. Whose vectors it gives is said by the first, whether that is off or not.
+    """
+    first = chain[0]
+    if "embeddings" in first.known and planned.weights != first.weights:
+        return f"its vectors cannot be compared with those of {first.plan.target}"
+    return None
 
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:

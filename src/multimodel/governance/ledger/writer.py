@@ -51,7 +51,7 @@ class Ledger:
         policy: Path | None = None,
         on_trouble: Callable[[str, int], None] = lambda _reason, _lost: None,
     ) -> None:
-        self._path = file
+        self._path = file.absolute()  # wherever the process goes from here, it is that file
         self._policy = policy
         self._on_trouble = on_trouble
         self._begin_anew()
