@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import stat
@@ -314,6 +315,16 @@ def test_a_process_that_is_killed_leaves_a_folder_that_is_named_and_not_used(arc
     archive.add(make_weights(tmp_path / "small"), Facts(), "large")
     assert archive.verify("large").state == "whole"
     assert archive.under_way() == {left.name: True}
+
+
+def test_what_only_has_the_name_of_a_folder_that_was_left_is_neither_opened_nor_told(archive: Archive, tmp_path: Path):
+    archive.folder.mkdir()
+    os.mkfifo(archive.folder / ".adding-pipe")
+    (archive.folder / ".adding-link").symlink_to(tmp_path)
+    (archive.folder / ".adding-\x1b[31m").mkdir()
+    (archive.folder / os.fsdecode(b".adding-\xff")).mkdir()
+    (archive.folder / ".adding-file").write_text("")
+    assert archive.under_way() == {}
 
 
 def test_a_sample_of_the_campaign_of_kills_finds_nothing_wrong():

@@ -60,9 +60,14 @@ def workplace(archive: Path, name: str, size: int) -> Iterator[Path]:
 
 
 def abandoned(archive: Path) -> dict[str, bool]:
-    """Return the folders in which models are being archived, and whether nobody does any more."""
+    """Return the folders in which models are being archived, and whether nobody does any more.
+
+    What has such a name and was not made here, a pipe for instance, is passed over.
+    """
     found = {}
     for folder in sorted(archive.glob(f"{_PREFIX}*")):
+        if not folder.name.isprintable() or folder.is_symlink() or not folder.is_dir():
+            continue
         with suppress(OSError):
             lock = _lock(folder, wait=False)
             found[folder.name] = lock is not None
