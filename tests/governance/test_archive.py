@@ -98,6 +98,14 @@ def test_without_a_licence_text_somebody_must_say_so(archive: Archive, weights: 
     assert archive.verify("again").state == "whole"
 
 
+def test_a_licence_text_may_have_the_name_of_a_file_of_the_folder(archive: Archive, weights: Path, tmp_path: Path):
+    (weights / "LICENSE").unlink()
+    (tmp_path / "README.md").write_text(LICENCE)
+    added = archive.add(weights, Facts(licence_file=tmp_path / "README.md"))
+    assert (added.folder / "LICENSE").read_text() == LICENCE
+    assert (added.folder / "README.md").read_text() == (weights / "README.md").read_text()
+
+
 def test_a_licence_text_is_neither_empty_nor_given_twice_nor_binary(archive: Archive, weights: Path, tmp_path: Path):
     (tmp_path / "text").write_bytes(b"")
     with pytest.raises(ConfigurationError, match=r"has a licence text: `LICENSE`\nhint: leave"):
@@ -199,13 +207,13 @@ def test_a_disk_that_is_full_leaves_nothing_behind(archive: Archive, tmp_path: P
 def test_a_file_that_changes_while_it_is_copied_ends_it(archive: Archive, weights: Path, monkeypatch):
     from multimodel.governance.archive import adding as steps
 
-    copy = steps.copy_files
+    copy = steps.copy_file
 
-    def changed(files, folder):
+    def changed(source, file, folder):
         (weights / "model.safetensors").write_bytes(safetensors(128))
-        return copy(files, folder)
+        return copy(source, file, folder)
 
-    monkeypatch.setattr(steps, "copy_files", changed)
+    monkeypatch.setattr(steps, "copy_file", changed)
     with pytest.raises(ConfigurationError, match=r"`model\.safetensors` changed while it was archived"):
         archive.add(weights, Facts())
     assert list(archive.folder.iterdir()) == []

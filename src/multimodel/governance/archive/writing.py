@@ -20,9 +20,9 @@ from ...errors import ConfigurationError
 from ...providers.local.manifest import ArchivedFile
 from ...providers.local.seal import open_plain, shown
 from ..files import sync_folder
-from .survey import Found, Survey, identity
+from .survey import Found, identity
 
-__all__ = ["abandoned", "copy_files", "publish", "taken", "workplace"]
+__all__ = ["abandoned", "copy_file", "publish", "taken", "workplace"]
 
 _PREFIX = ".adding-"
 _CHUNK = 2**20
@@ -76,14 +76,24 @@ def abandoned(archive: Path) -> dict[str, bool]:
     return found
 
 
-def copy_files(files: Survey, folder: Path) -> tuple[ArchivedFile, ...]:
-    """Copy what was surveyed, and return its hashes. Everything is read-only and on the disk then."""
-    copied = []
-    for file in files.kept:
-        to = folder / file.path
-        to.parent.mkdir(parents=True, exist_ok=True)
-        copied.append(_copy(files.folder / file.path, file, to))
-    return tuple(copied)
+def copy_file(source: Path, file: Found, folder: Path) -> ArchivedFile:
+    """Copy a file that was looked at, and return its hash. It is on the disk then.
+
+    :param file: what ``source`` was, and its path below ``folder``.
+    """
+    to = folder / file.path
+    to.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with open_plain(source) as opened, to.open("xb") as written:
+        for _ in range(0, file.size + 1, _CHUNK):  # no further, if it grows
+            chunk = opened.read(_CHUNK)
+            digest.update(chunk)
+            written.write(chunk)
+        written.flush()
+        if identity(os.fstat(opened.fileno())) != file.identity or written.tell() != file.size:
+            raise ConfigurationError(f"`{shown(file.path)}` changed while it was archived", hint="try again")
+        os.fsync(written.fileno())
+    return ArchivedFile(path=file.path, size=file.size, sha256=digest.hexdigest())
 
 
 def publish(folder: Path, destination: Path) -> None:
@@ -111,20 +121,6 @@ def taken(destination: Path) -> ConfigurationError:
     return ConfigurationError(
         f"`{destination.name}` is in the archive already", hint="archive it under another name, with `--name`"
     )
-
-
-def _copy(source: Path, file: Found, to: Path) -> ArchivedFile:
-    digest = hashlib.sha256()
-    with open_plain(source) as opened, to.open("xb") as written:
-        for _ in range(0, file.size + 1, _CHUNK):  # no further, if it grows
-            chunk = opened.read(_CHUNK)
-            digest.update(chunk)
-            written.write(chunk)
-        written.flush()
-        if identity(os.fstat(opened.fileno())) != file.identity or written.tell() != file.size:
-            raise ConfigurationError(f"`{shown(file.path)}` changed while it was archived", hint="try again")
-        os.fsync(written.fileno())
-    return ArchivedFile(path=file.path, size=file.size, sha256=digest.hexdigest())
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
