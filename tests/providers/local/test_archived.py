@@ -117,6 +117,19 @@ def test_a_change_after_they_were_verified_is_found_when_they_are_loaded_again(a
         list(provider_for(archived.parent).stream(attempt("Hello")))
 
 
+def test_what_was_found_damaged_is_not_read_at_each_call(archived: Path, hashed: list[str]):
+    good = (archived / "model.safetensors").read_bytes()
+    flip(archived / "model.safetensors")
+    provider = provider_for(archived.parent)
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match=r"`model\.safetensors` has other content"):
+            list(provider.stream(attempt("Hello")))
+    assert hashed.count("model.safetensors") == 1
+    overwrite(archived / "model.safetensors", good)
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
+
+
 def test_a_change_between_verifying_and_loading_is_found(archived: Path):
     def change(_model: str, stage: str) -> None:
         if stage == "loading":
