@@ -117,6 +117,18 @@ def test_a_change_after_they_were_verified_is_found_when_they_are_loaded_again(a
         list(provider_for(archived.parent).stream(attempt("Hello")))
 
 
+def test_what_happens_to_the_files_of_loaded_weights_changes_no_answer(archived: Path):
+    provider = provider_for(archived.parent, dtype="float32")  # as the file has them: else they are copied anyway
+    list(provider.stream(attempt("Hello", max_tokens=1)))
+    weights = archived / "model.safetensors"
+    weights.chmod(0o644)
+    with weights.open("r+b") as file:
+        file.seek(weights.stat().st_size // 2)
+        file.write(bytes(weights.stat().st_size // 2))
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
+
+
 def test_what_was_found_damaged_is_not_read_at_each_call(archived: Path, hashed: list[str]):
     good = (archived / "model.safetensors").read_bytes()
     flip(archived / "model.safetensors")

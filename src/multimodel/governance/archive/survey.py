@@ -74,11 +74,6 @@ class Survey:
     kept: tuple[Found, ...] = ()
     left_out: tuple[str, ...] = ()
 
-    @property
-    def size(self) -> int:
-        """Bytes of what is archived."""
-        return sum(file.size for file in self.kept)
-
 
 def identity(here: os.stat_result) -> tuple[int, ...]:
     """What changes when a file does."""

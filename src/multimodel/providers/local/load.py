@@ -145,7 +145,7 @@ def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | No
 
 
 def model_from(kind: Any, name: str, folder: Path, dtype: Any, device: Any) -> Any:
-    """Read a model of one of transformers' kinds.
+    """Read a model of one of transformers' kinds; afterwards its files are not needed any more.
 
     :raises ConfigurationError: when tensors are missing.
     """
@@ -159,7 +159,11 @@ def model_from(kind: Any, name: str, folder: Path, dtype: Any, device: Any) -> A
             f"for instance `{lost[0][:100]}`",
             hint="copy them again from where they came from",
         )
-    return model.eval().requires_grad_(False).to(device)
+    model = model.eval().requires_grad_(False).to(device)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type == "cpu":  # a mapping of its file would change as that does, and kill once it is cut
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def _try(torch: Any, model: Any) -> None:
