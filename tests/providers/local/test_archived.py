@@ -236,6 +236,21 @@ def test_weights_that_changed_disable_their_target_only(archived: Path, stream: 
             assert "has other content" in str(answer.report)
 
 
+@pytest.mark.parametrize("author", ["alibaba", "Alibaba"])
+def test_weights_are_switched_off_by_the_author_that_they_were_archived_with(archived: Path, author: str):
+    content = json.loads((archived / "manifest.json").read_text())
+    overwrite(archived / "manifest.json", json.dumps({**content, "author": author}).encode())
+    policy = {
+        "providers": {"local": {"archive": str(archived.parent)}},
+        "routes": {"chat": {"chain": ["local:qwen3", "fake:any"]}},
+    }
+    with Client(policy, providers={"fake": FakeProvider(["Still here."])}) as client:
+        assert client.status().routes["chat"][0].target.author == "alibaba"
+        client.off("alibaba", weights=True, reason="licence")
+        answer = client.complete("chat", "Hello")
+    assert (answer.text, [skip.reason for skip in answer.report.skipped]) == ("Still here.", ["off"])
+
+
 def test_what_is_converted_from_an_archived_file_has_a_manifest_too(
     tmp_path: Path,
     conversions: list[Path],  # noqa: F811  # the fixture

@@ -42,6 +42,7 @@ class EmbeddingModel:
     :ivar parameters: how many numbers they hold.
     :ivar pooling: how one vector is made of those of all tokens.
     :ivar unit: whether vectors have the length 1.
+    :ivar author: who made them, a slug, as their manifest says.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class EmbeddingModel:
     parameters: int
     pooling: Pooling = "last"
     unit: bool = True
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
