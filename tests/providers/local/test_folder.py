@@ -276,6 +276,16 @@ def test_a_gguf_file_is_converted_once_and_then_used(tmp_path: Path, conversions
     assert stages == [("house", stage) for stage in ("converting", "loading", "ready", "loading", "ready")]
 
 
+def test_texts_beside_a_gguf_file_go_with_its_conversion_and_folders_do_not(tmp_path: Path, conversions: list[Path]):
+    gguf(tmp_path / "house" / "house.gguf")
+    (tmp_path / "house" / "LICENSES").mkdir()
+    (tmp_path / "house" / "LICENSE").write_text("Apache License")
+    made = convert_gguf(tmp_path / "house" / "house.gguf", tmp_path / "made")
+    assert (made / "LICENSE").read_text() == "Apache License"
+    assert not (made / "LICENSES").exists()
+    assert conversions
+
+
 def test_a_gguf_file_that_was_replaced_is_converted_again(tmp_path: Path, conversions: list[Path]):
     for template in ("{{ tools }}", "{{ tools }}, again"):
         gguf(tmp_path / "house" / "house.gguf", template)
