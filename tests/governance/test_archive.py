@@ -157,6 +157,21 @@ def test_a_licence_text_is_known_by_its_name(archive: Archive, weights: Path, na
     assert archive.add(weights, Facts()).manifest.licence.file == name
 
 
+def test_weights_are_no_licence_text_whatever_their_name(archive: Archive, weights: Path):
+    (weights / "LICENSE").unlink()
+    (weights / "LICENSE.safetensors").write_bytes(safetensors())
+    with pytest.raises(ConfigurationError, match="`house` has no licence text"):
+        archive.add(weights, Facts())
+
+
+def test_a_folder_is_named_where_the_user_is_in_it(archive: Archive, weights: Path, monkeypatch: pytest.MonkeyPatch):
+    (weights / "LICENSE").unlink()
+    monkeypatch.chdir(weights)
+    with pytest.raises(ConfigurationError, match="`house` has no licence text"):
+        archive.add(Path(), Facts())
+    assert archive.add(Path(), Facts(no_licence_text=True)).name == "house"
+
+
 def test_a_name_is_taken_once(archive: Archive, weights: Path):
     archive.add(weights, Facts())
     before = tree(archive.folder)

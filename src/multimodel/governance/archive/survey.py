@@ -26,7 +26,7 @@ WEIGHTS = (".safetensors", ".gguf")
 _READ = (*WEIGHTS, "", ".json", ".jinja", ".txt", ".md", ".rst", ".tiktoken", ".model")
 _LICENCE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE)
 _LEGAL = re.compile(r"(notice|use[-_]?policy)([^a-z].*)?", re.IGNORECASE)
-_NO_TEXT = (".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".doc", ".docx")
+_NO_TEXT = (*WEIGHTS, ".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".doc", ".docx")
 
 
 @dataclass(frozen=True, slots=True)
