@@ -138,15 +138,30 @@ def test_a_configuration_that_is_no_json_object_is_refused(copy: Path, text: str
     assert "is no JSON" in refused(copy)
 
 
-def test_a_missing_tensor_is_refused_when_the_weights_are_loaded(copy: Path):
+def test_a_missing_tensor_is_refused_when_the_weights_are_loaded_and_they_are_not_read_at_each_call(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+):
     from safetensors.torch import load_file, save_file
 
+    from multimodel.providers.local import load
+
+    reads = []
+    read = load.model_from
+    monkeypatch.setattr(load, "model_from", lambda *given: (reads.append(given), read(*given))[1])
+    whole = (copy / "model.safetensors").read_bytes()
     tensors = load_file(copy / "model.safetensors")
     del tensors["model.layers.1.self_attn.q_proj.weight"]
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
     provider = provider_for(copy.parent)
-    with pytest.raises(ConfigurationError, match=r"incomplete: 1 tensors are missing.*layers\.1\.self_attn\.q_proj"):
-        list(provider.stream(attempt("Hello")))
+    for _ in range(3):
+        with pytest.raises(
+            ConfigurationError, match=r"incomplete: 1 tensors are missing.*layers\.1\.self_attn\.q_proj"
+        ):
+            list(provider.stream(attempt("Hello")))
+    assert len(reads) == 1
+    (copy / "model.safetensors").write_bytes(whole)
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
 
 
 def test_a_tensor_of_a_wrong_shape_is_refused_when_the_weights_are_loaded(copy: Path):

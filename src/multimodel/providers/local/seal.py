@@ -24,15 +24,26 @@ from typing import TypeAlias
 from ...errors import ConfigurationError
 from .manifest import MANIFEST, MOST_FILES, ArchivedFile, Manifest, read_manifest
 
-__all__ = ["Flaw", "check_hashes", "check_sizes", "flaws", "hash_file", "hash_files", "open_plain", "shown"]
+__all__ = [
+    "Flaw",
+    "State",
+    "check_hashes",
+    "check_sizes",
+    "flaws",
+    "hash_file",
+    "hash_files",
+    "open_plain",
+    "shown",
+    "state_of",
+]
 
 _THREADS = 4  # hashing lets go of the interpreter
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_State: TypeAlias = tuple[tuple[str, int, int, int, int, int], ...]
+State: TypeAlias = tuple[tuple[str, int, int, int, int, int], ...]
 
 _UNREAD = "cannot be read"
 
-_known: dict[Path, tuple[_State, list[Flaw]]] = {}
+_known: dict[Path, tuple[State, list[Flaw]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +92,11 @@ def check_hashes(folder: Path) -> Manifest | None:
 
 def _verified(folder: Path, manifest: Manifest) -> list[Flaw]:
     """Return what is wrong, from memory when nothing has changed since it was read."""
-    before = _state(folder)
+    before = state_of(folder)
     state, found = _known.get(folder, ((), []))
     if state != before:
         found = flaws(folder, manifest, hashes=True)
-        if _state(folder) != before:
+        if state_of(folder) != before:
             changed = ConfigurationError(f"the weights `{folder.name}` changed while they were verified")
             _refuse(folder, found)
             raise changed
@@ -184,7 +195,8 @@ def _refuse(folder: Path, found: list[Flaw]) -> None:
         )
 
 
-def _state(folder: Path) -> _State:
+def state_of(folder: Path) -> State:
+    """Return what changes when any file of a folder does."""
     return tuple(
         sorted(
             (path, here.st_dev, here.st_ino, here.st_size, here.st_mtime_ns, here.st_ctime_ns)
