@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -338,6 +339,17 @@ def test_a_process_that_is_killed_leaves_a_folder_that_is_named_and_not_used(arc
     archive.add(make_weights(tmp_path / "small"), Facts(), "large")
     assert archive.verify("large").state == "whole"
     assert archive.under_way() == {left.name: True}
+
+
+def test_a_file_system_without_locks_is_good_enough(archive: Archive, weights: Path, monkeypatch: pytest.MonkeyPatch):
+    def flock(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    archive.add(weights, Facts())
+    assert [path.name for path in archive.folder.iterdir()] == ["house"]
+    (archive.folder / ".adding-other-abc").mkdir()
+    assert archive.under_way() == {".adding-other-abc": True}
 
 
 def test_what_only_has_the_name_of_a_folder_that_was_left_is_neither_opened_nor_told(archive: Archive, tmp_path: Path):

@@ -135,4 +135,6 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:  # nor on some file systems
+        pass
     return descriptor
