@@ -208,7 +208,7 @@ def test_what_was_archived_is_not_archived_again(archive: Archive, weights: Path
 
 def test_too_little_space_is_told_before_anything_is_written(archive: Archive, weights: Path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1000))
-    with pytest.raises(ConfigurationError, match=r"`house` needs 0\.00 GiB and 0\.00 GiB are free"):
+    with pytest.raises(ConfigurationError, match=r"`house` needs 0\.02 GiB and 0\.00 GiB are free"):
         archive.add(weights, Facts())
     assert list(archive.folder.iterdir()) == []
 

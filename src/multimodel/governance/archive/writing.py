@@ -41,7 +41,7 @@ def workplace(archive: Path, name: str, size: int) -> Iterator[Path]:
         free = shutil.disk_usage(archive).free
         if free < size + _SPARE:
             raise ConfigurationError(
-                f"`{name}` needs {size / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free in `{archive}`",
+                f"`{name}` needs {(size + _SPARE) / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free in `{archive}`",
                 hint="free some, or set `archive:` of the provider `local` to another place",
             )
         folder = Path(mkdtemp(prefix=f"{_PREFIX}{name}-", dir=archive))
