@@ -156,6 +156,16 @@ def test_check_says_what_is_not_archived_and_what_changed(run, weights, folder):
     assert run("check").out.count("`local:house` is skipped") == 1
 
 
+@pytest.mark.parametrize("author", ["alibaba", "acme"])
+def test_check_knows_that_an_entry_for_an_author_covers_archived_weights(run, weights, folder, author):
+    run("archive", "add", "house", "--author", author.title())
+    policy = f"routes: {{chat: {{chain: [local:house]}}}}\noff: [{{author: {author}, reason: licence}}]\n"
+    (folder / "multimodel.yaml").write_text(policy)
+    ran = run("check")
+    assert "`off` leaves `chat` without a target [stranded]" in ran.out
+    assert "[off-" not in ran.out
+
+
 def test_every_command_of_the_page_is_one():
     page = (Path(__file__).parents[2] / "docs" / "archive.md").read_text(encoding="utf-8")
     commands = re.findall(r"^multimodel (.*?)(?: +#.*)?$", page, re.MULTILINE)

@@ -270,7 +270,7 @@ def test_an_adapter_of_an_account_that_changed_is_closed_once_no_call_has_it(plu
             assert [one.closed for one in Plugin.built] == [0, 0]
             list(stream)
         del stream
-        client.reload()
+        client.complete("chat", "Hi")
         assert [one.closed for one in Plugin.built] == [1, 0]
     assert [one.closed for one in Plugin.built] == [1, 1]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 import signal
 import stat
@@ -97,6 +99,14 @@ def test_without_a_licence_text_somebody_must_say_so(archive: Archive, weights: 
     assert archive.verify("again").state == "whole"
 
 
+def test_a_licence_text_may_have_the_name_of_a_file_of_the_folder(archive: Archive, weights: Path, tmp_path: Path):
+    (weights / "LICENSE").unlink()
+    (tmp_path / "README.md").write_text(LICENCE)
+    added = archive.add(weights, Facts(licence_file=tmp_path / "README.md"))
+    assert (added.folder / "LICENSE").read_text() == LICENCE
+    assert (added.folder / "README.md").read_text() == (weights / "README.md").read_text()
+
+
 def test_a_licence_text_is_neither_empty_nor_given_twice_nor_binary(archive: Archive, weights: Path, tmp_path: Path):
     (tmp_path / "text").write_bytes(b"")
     with pytest.raises(ConfigurationError, match=r"has a licence text: `LICENSE`\nhint: leave"):
@@ -148,6 +158,21 @@ def test_a_licence_text_is_known_by_its_name(archive: Archive, weights: Path, na
     assert archive.add(weights, Facts()).manifest.licence.file == name
 
 
+def test_weights_are_no_licence_text_whatever_their_name(archive: Archive, weights: Path):
+    (weights / "LICENSE").unlink()
+    (weights / "LICENSE.safetensors").write_bytes(safetensors())
+    with pytest.raises(ConfigurationError, match="`house` has no licence text"):
+        archive.add(weights, Facts())
+
+
+def test_a_folder_is_named_where_the_user_is_in_it(archive: Archive, weights: Path, monkeypatch: pytest.MonkeyPatch):
+    (weights / "LICENSE").unlink()
+    monkeypatch.chdir(weights)
+    with pytest.raises(ConfigurationError, match="`house` has no licence text"):
+        archive.add(Path(), Facts())
+    assert archive.add(Path(), Facts(no_licence_text=True)).name == "house"
+
+
 def test_a_name_is_taken_once(archive: Archive, weights: Path):
     archive.add(weights, Facts())
     before = tree(archive.folder)
@@ -183,7 +208,7 @@ def test_what_was_archived_is_not_archived_again(archive: Archive, weights: Path
 
 def test_too_little_space_is_told_before_anything_is_written(archive: Archive, weights: Path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1000))
-    with pytest.raises(ConfigurationError, match=r"`house` needs 0\.00 GiB and 0\.00 GiB are free"):
+    with pytest.raises(ConfigurationError, match=r"`house` needs 0\.02 GiB and 0\.00 GiB are free"):
         archive.add(weights, Facts())
     assert list(archive.folder.iterdir()) == []
 
@@ -198,13 +223,13 @@ def test_a_disk_that_is_full_leaves_nothing_behind(archive: Archive, tmp_path: P
 def test_a_file_that_changes_while_it_is_copied_ends_it(archive: Archive, weights: Path, monkeypatch):
     from multimodel.governance.archive import adding as steps
 
-    copy = steps.copy_files
+    copy = steps.copy_file
 
-    def changed(files, folder):
+    def changed(source, file, folder):
         (weights / "model.safetensors").write_bytes(safetensors(128))
-        return copy(files, folder)
+        return copy(source, file, folder)
 
-    monkeypatch.setattr(steps, "copy_files", changed)
+    monkeypatch.setattr(steps, "copy_file", changed)
     with pytest.raises(ConfigurationError, match=r"`model\.safetensors` changed while it was archived"):
         archive.add(weights, Facts())
     assert list(archive.folder.iterdir()) == []
@@ -314,6 +339,27 @@ def test_a_process_that_is_killed_leaves_a_folder_that_is_named_and_not_used(arc
     archive.add(make_weights(tmp_path / "small"), Facts(), "large")
     assert archive.verify("large").state == "whole"
     assert archive.under_way() == {left.name: True}
+
+
+def test_a_file_system_without_locks_is_good_enough(archive: Archive, weights: Path, monkeypatch: pytest.MonkeyPatch):
+    def flock(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    archive.add(weights, Facts())
+    assert [path.name for path in archive.folder.iterdir()] == ["house"]
+    (archive.folder / ".adding-other-abc").mkdir()
+    assert archive.under_way() == {".adding-other-abc": True}
+
+
+def test_what_only_has_the_name_of_a_folder_that_was_left_is_neither_opened_nor_told(archive: Archive, tmp_path: Path):
+    archive.folder.mkdir()
+    os.mkfifo(archive.folder / ".adding-pipe")
+    (archive.folder / ".adding-link").symlink_to(tmp_path)
+    (archive.folder / ".adding-\x1b[31m").mkdir()
+    (archive.folder / os.fsdecode(b".adding-\xff")).mkdir()
+    (archive.folder / ".adding-file").write_text("")
+    assert archive.under_way() == {}
 
 
 def test_a_sample_of_the_campaign_of_kills_finds_nothing_wrong():

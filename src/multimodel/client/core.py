@@ -46,9 +46,9 @@ class Core:
     """
 
     def __init__(self, source: Source, *, reload: bool) -> None:
+        self.leftovers = Leftovers()
         self.reloading = Reloading(self, source, automatic=reload)
         policy = self.policy
-        self.leftovers = Leftovers()
         self.rng = Random()
         self.lock = threading.RLock()
         self.health = Health(self.rng)
@@ -72,7 +72,9 @@ class Core:
 
     def current(self) -> Snapshot:
         """Return what the policy says now. A call asks once, and keeps what it gets."""
-        return self.reloading.current()
+        snapshot = self.reloading.current()
+        self.leftovers.tidy()
+        return snapshot
 
     @property
     def policy(self) -> Policy:

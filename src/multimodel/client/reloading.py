@@ -120,7 +120,6 @@ class Reloading:
             self._refuse(type(bug).__name__)
         finally:
             self._busy.release()
-        self._core.leftovers.tidy()
 
     def _take(self) -> None:
         before, after = self._snapshot, self._source.load()

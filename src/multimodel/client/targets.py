@@ -150,8 +150,10 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
     setup, profile = account.setup, account.profile
     facts = profile.facts(member.model)
     why_not, lacks, window = account.why_not, _lacks(facts), facts.window if facts else None
+    author = facts.author if facts else None
     if why_not is None and profile.adapter == "local":
-        why_not, lacks, window = _describe_local(account, member.model)
+        why_not, lacks, window, archived = _describe_local(account, member.model)
+        author = author or archived
     timeouts = route.timeouts_for(member)
     retry = route.retry_for(member)
     thinks = facts is not None and facts.thinking == "always"  # a hybrid model thinks when asked, and shows it
@@ -161,7 +163,7 @@ def _plan(route: Route, member: ChainMember, account: Account) -> Planned:
     if why_not is None and missing:
         why_not = f"the route requires {', '.join(missing)}"
     plan = TargetPlan(
-        target=Target(account.name, member.model, account.operator, facts.author if facts else None),
+        target=Target(account.name, member.model, account.operator, author),
         key=f"{base} {fingerprint} {member.model}",
         credential=f"{base} {fingerprint}",
         endpoint=_endpoint(base),
@@ -234,27 +236,27 @@ def _lacks(facts: ModelFacts | None) -> frozenset[str]:
     return frozenset(lacks)
 
 
-def _describe_local(account: Account, model: str) -> tuple[str | None, frozenset[str], int | None]:
-    """Look at the weights themselves: small files only, no torch."""
+def _describe_local(account: Account, model: str) -> tuple[str | None, frozenset[str], int | None, str | None]:
+    """Look at the weights themselves: small files only, no torch. The last is their author, as the archive has it."""
     adapter = account.reach()
     describe = getattr(adapter, "describe", None)
     if describe is None:  # an adapter that the application handed in
-        return None, frozenset(), None
+        return None, frozenset(), None, None
     try:
         embedding = adapter.describe_embedding(model) if hasattr(adapter, "describe_embedding") else None
         if embedding is not None:
-            return None, frozenset({*get_args(Need)} - {"embeddings"}), embedding.window
+            return None, frozenset({*get_args(Need)} - {"embeddings"}), embedding.window, embedding.author
         found = describe(model)
     except ConfigurationError as error:
-        return str(error), frozenset(), None
+        return str(error), frozenset(), None, None
     if found is None:
-        return f"no weights `{model}` in {account.setup.options.get('archive')}", frozenset(), None
+        return f"no weights `{model}` in {account.setup.options.get('archive')}", frozenset(), None, None
     lacks = set(_MODALITIES) | {"embeddings"}
     if not found.tools:
         lacks |= {"tools", "parallel_tools"}
     if not found.thinking:
         lacks.add("reasoning")
-    return None, frozenset(lacks), found.window
+    return None, frozenset(lacks), found.window, found.author
 
 
 def _endpoint(base: str) -> str:

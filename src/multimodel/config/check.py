@@ -25,15 +25,21 @@ __all__ = ["check_policy", "ordered"]
 
 
 def check_policy(
-    policy: Policy, *, environ: Mapping[str, str], profiles: Mapping[str, Profile], today: date
+    policy: Policy,
+    *,
+    environ: Mapping[str, str],
+    profiles: Mapping[str, Profile],
+    today: date,
+    authors: Mapping[str, str | None] | None = None,
 ) -> list[Problem]:
     """Tell what is doubtful about a loaded policy.
 
     :param environ: where the profiles' key variables are looked up.
     :param profiles: the catalogue the policy was loaded with.
     :param today: the day by which retired models and ended switches are judged.
+    :param authors: of targets, where more than the catalogue is known of them.
     """
-    return ordered(_Check(policy, environ, profiles, today).problems())
+    return ordered(_Check(policy, environ, profiles, today, authors or {}).problems())
 
 
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
@@ -53,12 +59,18 @@ class _Use:
 
 class _Check:
     def __init__(
-        self, policy: Policy, environ: Mapping[str, str], profiles: Mapping[str, Profile], today: date
+        self,
+        policy: Policy,
+        environ: Mapping[str, str],
+        profiles: Mapping[str, Profile],
+        today: date,
+        authors: Mapping[str, str | None],
     ) -> None:
         self.policy = policy
         self.environ = environ
         self.profiles = profiles
         self.today = today
+        self.authors = authors
         self.tell = policy.origin.problem
         self.chains = {name: list(self.uses(name, route)) for name, route in policy.routes.items()}
 
@@ -70,7 +82,8 @@ class _Check:
                 continue
             facts = profile.facts(member.model)
             operator = config.operator or profile.operator
-            target = Target(member.provider, member.model, operator, facts.author if facts else None)
+            author = (facts.author if facts else None) or self.authors.get(member.target)
+            target = Target(member.provider, member.model, operator, author)
             yield _Use(target, profile, ("routes", name, "chain", index))
 
     def shadow(self, name: str, route: Route) -> Iterator[_Use]:

@@ -54,7 +54,8 @@ def _known(kind: OffKind, policy: Policy, targets: Sequence[Target], profiles: S
     """Return what an entry may name; None where loading has looked already."""
     match kind:
         case "author":
-            return {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
+            listed = {facts.author for profile in profiles for facts in profile.models.values() if facts.author}
+            return listed | {target.author for target in targets if target.author}
         case "operator":
             named = {config.operator for config in policy.providers.values() if config.operator}
             return named | {profile.operator for profile in profiles if profile.operator}

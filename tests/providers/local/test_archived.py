@@ -117,6 +117,31 @@ def test_a_change_after_they_were_verified_is_found_when_they_are_loaded_again(a
         list(provider_for(archived.parent).stream(attempt("Hello")))
 
 
+def test_what_happens_to_the_files_of_loaded_weights_changes_no_answer(archived: Path):
+    provider = provider_for(archived.parent, dtype="float32")  # as the file has them: else they are copied anyway
+    list(provider.stream(attempt("Hello", max_tokens=1)))
+    weights = archived / "model.safetensors"
+    weights.chmod(0o644)
+    with weights.open("r+b") as file:
+        file.seek(weights.stat().st_size // 2)
+        file.write(bytes(weights.stat().st_size // 2))
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
+
+
+def test_what_was_found_damaged_is_not_read_at_each_call(archived: Path, hashed: list[str]):
+    good = (archived / "model.safetensors").read_bytes()
+    flip(archived / "model.safetensors")
+    provider = provider_for(archived.parent)
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match=r"`model\.safetensors` has other content"):
+            list(provider.stream(attempt("Hello")))
+    assert hashed.count("model.safetensors") == 1
+    overwrite(archived / "model.safetensors", good)
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
+
+
 def test_a_change_between_verifying_and_loading_is_found(archived: Path):
     def change(_model: str, stage: str) -> None:
         if stage == "loading":
@@ -209,6 +234,21 @@ def test_weights_that_changed_disable_their_target_only(archived: Path, stream: 
             answer = client.complete("chat", "Hello")
             assert answer.text == "Still here."
             assert "has other content" in str(answer.report)
+
+
+@pytest.mark.parametrize("author", ["alibaba", "Alibaba"])
+def test_weights_are_switched_off_by_the_author_that_they_were_archived_with(archived: Path, author: str):
+    content = json.loads((archived / "manifest.json").read_text())
+    overwrite(archived / "manifest.json", json.dumps({**content, "author": author}).encode())
+    policy = {
+        "providers": {"local": {"archive": str(archived.parent)}},
+        "routes": {"chat": {"chain": ["local:qwen3", "fake:any"]}},
+    }
+    with Client(policy, providers={"fake": FakeProvider(["Still here."])}) as client:
+        assert client.status().routes["chat"][0].target.author == "alibaba"
+        client.off("alibaba", weights=True, reason="licence")
+        answer = client.complete("chat", "Hello")
+    assert (answer.text, [skip.reason for skip in answer.report.skipped]) == ("Still here.", ["off"])
 
 
 def test_what_is_converted_from_an_archived_file_has_a_manifest_too(

@@ -138,15 +138,30 @@ def test_a_configuration_that_is_no_json_object_is_refused(copy: Path, text: str
     assert "is no JSON" in refused(copy)
 
 
-def test_a_missing_tensor_is_refused_when_the_weights_are_loaded(copy: Path):
+def test_a_missing_tensor_is_refused_when_the_weights_are_loaded_and_they_are_not_read_at_each_call(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+):
     from safetensors.torch import load_file, save_file
 
+    from multimodel.providers.local import load
+
+    reads = []
+    read = load.model_from
+    monkeypatch.setattr(load, "model_from", lambda *given: (reads.append(given), read(*given))[1])
+    whole = (copy / "model.safetensors").read_bytes()
     tensors = load_file(copy / "model.safetensors")
     del tensors["model.layers.1.self_attn.q_proj.weight"]
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
     provider = provider_for(copy.parent)
-    with pytest.raises(ConfigurationError, match=r"incomplete: 1 tensors are missing.*layers\.1\.self_attn\.q_proj"):
-        list(provider.stream(attempt("Hello")))
+    for _ in range(3):
+        with pytest.raises(
+            ConfigurationError, match=r"incomplete: 1 tensors are missing.*layers\.1\.self_attn\.q_proj"
+        ):
+            list(provider.stream(attempt("Hello")))
+    assert len(reads) == 1
+    (copy / "model.safetensors").write_bytes(whole)
+    assert Answer(provider.stream(attempt("Count to 20"))).text == COUNT
+    provider.close()
 
 
 def test_a_tensor_of_a_wrong_shape_is_refused_when_the_weights_are_loaded(copy: Path):
@@ -274,6 +289,16 @@ def test_a_gguf_file_is_converted_once_and_then_used(tmp_path: Path, conversions
     assert len(conversions) == 1
     assert provider.models() == ("house",)
     assert stages == [("house", stage) for stage in ("converting", "loading", "ready", "loading", "ready")]
+
+
+def test_texts_beside_a_gguf_file_go_with_its_conversion_and_folders_do_not(tmp_path: Path, conversions: list[Path]):
+    gguf(tmp_path / "house" / "house.gguf")
+    (tmp_path / "house" / "LICENSES").mkdir()
+    (tmp_path / "house" / "LICENSE").write_text("Apache License")
+    made = convert_gguf(tmp_path / "house" / "house.gguf", tmp_path / "made")
+    assert (made / "LICENSE").read_text() == "Apache License"
+    assert not (made / "LICENSES").exists()
+    assert conversions
 
 
 def test_a_gguf_file_that_was_replaced_is_converted_again(tmp_path: Path, conversions: list[Path]):

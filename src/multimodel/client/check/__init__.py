@@ -27,9 +27,10 @@ def check(core: Core, *, today: date) -> list[Problem]:
     :param today: the day by which models that go and entries that have ended are judged.
     """
     routes = list(subjects(core))
+    authors = {str(one.plan.target): one.plan.target.author for one in core.current().everybody()}
     found = [
         *files.problems(core),
-        *check_policy(core.policy, environ=os.environ, profiles=profiles(os.environ), today=today),
+        *check_policy(core.policy, environ=os.environ, profiles=profiles(os.environ), today=today, authors=authors),
         *machine.problems(routes),
     ]
     for subject in routes:

@@ -27,7 +27,7 @@ from ...providers.local.manifest import (
 from .card import licence_text, what_it_says
 from .examine import examine, refuse_pickles
 from .survey import Caps, Found, Survey, identity, survey
-from .writing import copy_files, publish, taken, workplace
+from .writing import copy_file, publish, taken, workplace
 
 __all__ = ["Added", "Facts", "add"]
 
@@ -81,12 +81,9 @@ def add(archive: Path, folder: Path, facts: Facts, name: str, *, now: datetime, 
         _look_into(found)
     except OSError as error:
         raise ConfigurationError(f"`{folder}` cannot be read: {error.strerror}") from error
-    text = _licence_file(facts, found)
-    with workplace(archive, name, found.size + text.size) as beside:
-        files = [*copy_files(found, beside)]
-        for copied in copy_files(text, beside):
-            (beside / copied.path).rename(beside / _LICENCE)
-            files.append(copied.model_copy(update={"path": _LICENCE}))
+    sources = [(folder / file.path, file) for file in found.kept] + _licence_file(facts, found)
+    with workplace(archive, name, sum(file.size for _, file in sources)) as beside:
+        files = [copy_file(source, file, beside) for source, file in sources]
         _look_into(survey(beside, caps))
         manifest = _manifest(name, beside, files, facts, now)
         write_manifest(beside, manifest)
@@ -126,7 +123,7 @@ def _look_into(found: Survey) -> None:
     examine(found)
 
 
-def _licence_file(facts: Facts, found: Survey) -> Survey:
+def _licence_file(facts: Facts, found: Survey) -> list[tuple[Path, Found]]:
     """Return the licence text that is to be added to the folder's files; nothing when it has one.
 
     :raises ConfigurationError: when there is none, and nobody said so.
@@ -139,7 +136,7 @@ def _licence_file(facts: Facts, found: Survey) -> Survey:
         if facts.licence_file is not None:
             raise ConfigurationError(f"`{name}` has a licence text: `{inside}`", hint="leave `--licence-file` out")
     if inside is not None or facts.no_licence_text:
-        return Survey(found.folder)
+        return []
     if facts.licence_file is None:
         raise ConfigurationError(
             f"`{name}` has no licence text",
@@ -152,7 +149,7 @@ def _licence_file(facts: Facts, found: Survey) -> Survey:
         raise ConfigurationError(f"`{facts.licence_file}`: {error.strerror}") from error
     if not file.is_file() or not here.st_size:
         raise ConfigurationError(f"`{facts.licence_file}` is no licence text")
-    return Survey(file.parent, (Found(file.name, here.st_size, identity(here)),))
+    return [(file, Found(_LICENCE, here.st_size, identity(here)))]
 
 
 def _manifest(name: str, folder: Path, files: Sequence[ArchivedFile], facts: Facts, now: datetime) -> Manifest:

@@ -66,6 +66,7 @@ class Archive:
         :param name: that of the model; None is the folder's.
         :raises ConfigurationError: when anything in the folder is refused, or it cannot be written.
         """
+        folder = folder if folder.name else folder.absolute()  # `.` has no name
         name = folder.resolve().name if name is None else name
         return add(self.folder, folder, facts, name, now=self._now(), caps=self._caps)
 

@@ -26,7 +26,7 @@ WEIGHTS = (".safetensors", ".gguf")
 _READ = (*WEIGHTS, "", ".json", ".jinja", ".txt", ".md", ".rst", ".tiktoken", ".model")
 _LICENCE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE)
 _LEGAL = re.compile(r"(notice|use[-_]?policy)([^a-z].*)?", re.IGNORECASE)
-_NO_TEXT = (".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".doc", ".docx")
+_NO_TEXT = (*WEIGHTS, ".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".doc", ".docx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,6 @@ class Survey:
     folder: Path
     kept: tuple[Found, ...] = ()
     left_out: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of what is archived."""
-        return sum(file.size for file in self.kept)
 
 
 def identity(here: os.stat_result) -> tuple[int, ...]:

@@ -20,9 +20,9 @@ from ...errors import ConfigurationError
 from ...providers.local.manifest import ArchivedFile
 from ...providers.local.seal import open_plain, shown
 from ..files import sync_folder
-from .survey import Found, Survey, identity
+from .survey import Found, identity
 
-__all__ = ["abandoned", "copy_files", "publish", "taken", "workplace"]
+__all__ = ["abandoned", "copy_file", "publish", "taken", "workplace"]
 
 _PREFIX = ".adding-"
 _CHUNK = 2**20
@@ -41,7 +41,7 @@ def workplace(archive: Path, name: str, size: int) -> Iterator[Path]:
         free = shutil.disk_usage(archive).free
         if free < size + _SPARE:
             raise ConfigurationError(
-                f"`{name}` needs {size / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free in `{archive}`",
+                f"`{name}` needs {(size + _SPARE) / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free in `{archive}`",
                 hint="free some, or set `archive:` of the provider `local` to another place",
             )
         folder = Path(mkdtemp(prefix=f"{_PREFIX}{name}-", dir=archive))
@@ -60,9 +60,14 @@ def workplace(archive: Path, name: str, size: int) -> Iterator[Path]:
 
 
 def abandoned(archive: Path) -> dict[str, bool]:
-    """Return the folders in which models are being archived, and whether nobody does any more."""
+    """Return the folders in which models are being archived, and whether nobody does any more.
+
+    What has such a name and was not made here, a pipe for instance, is passed over.
+    """
     found = {}
     for folder in sorted(archive.glob(f"{_PREFIX}*")):
+        if not folder.name.isprintable() or folder.is_symlink() or not folder.is_dir():
+            continue
         with suppress(OSError):
             lock = _lock(folder, wait=False)
             found[folder.name] = lock is not None
@@ -71,14 +76,24 @@ def abandoned(archive: Path) -> dict[str, bool]:
     return found
 
 
-def copy_files(files: Survey, folder: Path) -> tuple[ArchivedFile, ...]:
-    """Copy what was surveyed, and return its hashes. Everything is read-only and on the disk then."""
-    copied = []
-    for file in files.kept:
-        to = folder / file.path
-        to.parent.mkdir(parents=True, exist_ok=True)
-        copied.append(_copy(files.folder / file.path, file, to))
-    return tuple(copied)
+def copy_file(source: Path, file: Found, folder: Path) -> ArchivedFile:
+    """Copy a file that was looked at, and return its hash. It is on the disk then.
+
+    :param file: what ``source`` was, and its path below ``folder``.
+    """
+    to = folder / file.path
+    to.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with open_plain(source) as opened, to.open("xb") as written:
+        for _ in range(0, file.size + 1, _CHUNK):  # no further, if it grows
+            chunk = opened.read(_CHUNK)
+            digest.update(chunk)
+            written.write(chunk)
+        written.flush()
+        if identity(os.fstat(opened.fileno())) != file.identity or written.tell() != file.size:
+            raise ConfigurationError(f"`{shown(file.path)}` changed while it was archived", hint="try again")
+        os.fsync(written.fileno())
+    return ArchivedFile(path=file.path, size=file.size, sha256=digest.hexdigest())
 
 
 def publish(folder: Path, destination: Path) -> None:
@@ -108,20 +123,6 @@ def taken(destination: Path) -> ConfigurationError:
     )
 
 
-def _copy(source: Path, file: Found, to: Path) -> ArchivedFile:
-    digest = hashlib.sha256()
-    with open_plain(source) as opened, to.open("xb") as written:
-        for _ in range(0, file.size + 1, _CHUNK):  # no further, if it grows
-            chunk = opened.read(_CHUNK)
-            digest.update(chunk)
-            written.write(chunk)
-        written.flush()
-        if identity(os.fstat(opened.fileno())) != file.identity or written.tell() != file.size:
-            raise ConfigurationError(f"`{shown(file.path)}` changed while it was archived", hint="try again")
-        os.fsync(written.fileno())
-    return ArchivedFile(path=file.path, size=file.size, sha256=digest.hexdigest())
-
-
 def _lock(folder: Path, *, wait: bool) -> int | None:
     """Lock a folder for as long as the descriptor is open; None when another process does, and nobody waits."""
     try:
@@ -134,4 +135,6 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:  # nor on some file systems
+        pass
     return descriptor

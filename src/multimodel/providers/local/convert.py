@@ -40,6 +40,7 @@ def convert_gguf(source: Path, destination: Path, *, origin: Manifest | None = N
     try:
         with loading():
             _convert(source, unfinished)
+        _keep_texts(source, unfinished)
         if origin is not None:
             licence = Licence(name=origin.licence.name, seen=origin.licence.seen)
             facts = {"name": destination.name, "licence": licence, "files": hash_files(unfinished)}
@@ -69,9 +70,13 @@ def _convert(source: Path, folder: Path) -> None:
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _keep_texts(source: Path, folder: Path) -> None:
     for pattern in _KEPT:
         for text in source.parent.glob(pattern):
-            shutil.copy(text, folder)
+            if text.is_file():
+                shutil.copy(text, folder)
 
 
 def _publish(unfinished: Path, destination: Path) -> None:

@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, error_for
 from . import folder as folders
 from .folder import Source
 from .headers import safetensors_parameters
-from .load import SAFELY, device_of, dtype_of, dtypes_for, first_line, loading, model_from
+from .load import SAFELY, check_complete, device_of, dtype_of, dtypes_for, first_line, loading, model_from
 from .memory import free_memory
 from .seal import shown
 
@@ -42,6 +42,7 @@ class EmbeddingModel:
     :ivar parameters: how many numbers they hold.
     :ivar pooling: how one vector is made of those of all tokens.
     :ivar unit: whether vectors have the length 1.
+    :ivar author: who made them, a slug, as their manifest says.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class EmbeddingModel:
     parameters: int
     pooling: Pooling = "last"
     unit: bool = True
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +140,7 @@ def load_embedding(name: str, found: EmbeddingModel, device: str | None, dtype: 
 def _load(torch: Any, name: str, found: EmbeddingModel, device: Any, dtype: str | None) -> EmbeddingWeights:
     from transformers import AutoModel, AutoTokenizer
 
+    check_complete(name, found.folder)
     usual = torch.float32 if device.type == "cpu" else dtypes_for(torch, device)[0]
     number = usual if dtype is None else dtype_of(torch, dtype)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()

@@ -54,6 +54,7 @@ class LocalModel:
     :ivar thinking: whether thinking can be switched.
     :ivar tools: whether the model was made for tools.
     :ivar converted: whether ``folder`` holds what was converted from a GGUF file.
+    :ivar author: who made them, a slug, as their manifest says.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class LocalModel:
     thinking: bool
     tools: bool
     converted: bool = False
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

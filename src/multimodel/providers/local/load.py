@@ -19,11 +19,13 @@ from .extra import require
 from .folder import LocalModel
 from .memory import free_memory, kept_per_token
 from .prompt import Template
+from .seal import State, state_of
 
 __all__ = [
     "SAFELY",
     "Weights",
     "after_fork",
+    "check_complete",
     "device_of",
     "dtype_of",
     "dtypes_for",
@@ -40,6 +42,8 @@ _UNUSED = frozenset({"pooler.dense.weight", "pooler.dense.bias"})  # of BERT: no
 _SPARE = 1.15  # times the bytes of the weights: what a step needs besides
 _SHORTEST = 1024  # tokens that one request must be able to hold
 _HALF_IS_NATIVE = (8, 0)  # CUDA compute capability from which bfloat16 is
+
+_incomplete: dict[Path, tuple[State, list[str]]] = {}  # the tensors that were missing, until a file changes
 
 # loading sets process-wide defaults of torch and imports lazily: one at a time
 _one_at_a_time = Lock()
@@ -126,6 +130,7 @@ def load(name: str, found: LocalModel, device: str | None, dtype: str | None) ->
 def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | None) -> Weights:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    check_complete(name, found.folder)
     config = AutoConfig.from_pretrained(found.folder, **SAFELY)
     text = config.get_text_config()
     number, room = _fit(torch, name, found, text, device, dtype)
@@ -144,22 +149,42 @@ def _load(torch: Any, name: str, found: LocalModel, device: Any, dtype: str | No
     )
 
 
+def check_complete(name: str, folder: Path) -> None:
+    """Refuse at once what was incomplete when it was loaded before, and has not changed since.
+
+    :raises ConfigurationError: says which tensors are missing.
+    """
+    state, lost = _incomplete.get(folder, ((), []))
+    if lost and state == state_of(folder):
+        raise _incomplete_error(name, lost)
+
+
 def model_from(kind: Any, name: str, folder: Path, dtype: Any, device: Any) -> Any:
-    """Read a model of one of transformers' kinds.
+    """Read a model of one of transformers' kinds; afterwards its files are not needed any more.
 
     :raises ConfigurationError: when tensors are missing.
     """
+    state = state_of(folder)
     model, info = kind.from_pretrained(
         folder, **SAFELY, dtype=dtype, use_safetensors=True, attn_implementation="sdpa", output_loading_info=True
     )
     lost = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])} - _UNUSED)
     if lost:
-        raise ConfigurationError(
-            f"the weights `{name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
-            f"for instance `{lost[0][:100]}`",
-            hint="copy them again from where they came from",
-        )
-    return model.eval().requires_grad_(False).to(device)
+        _incomplete[folder] = state, lost
+        raise _incomplete_error(name, lost)
+    model = model.eval().requires_grad_(False).to(device)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type == "cpu":  # a mapping of its file would change as that does, and kill once it is cut
+            tensor.data = tensor.data.clone()
+    return model
+
+
+def _incomplete_error(name: str, lost: list[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"the weights `{name}` are incomplete: {len(lost)} tensors are missing or of a wrong shape, "
+        f"for instance `{lost[0][:100]}`",
+        hint="copy them again from where they came from",
+    )
 
 
 def _try(torch: Any, model: Any) -> None:

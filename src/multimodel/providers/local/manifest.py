@@ -142,6 +142,11 @@ class Manifest(_Facts):
         return self
 
     @property
+    def author_slug(self) -> str | None:
+        """The author as switches name one: ``qwen`` for ``Qwen``."""
+        return re.sub(r"[^a-z0-9]+", "-", (self.author or "").lower()).strip("-") or None
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)

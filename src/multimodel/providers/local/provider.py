@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -88,7 +89,7 @@ class LocalProvider:
         :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
         """
         try:
-            where = self._locate(model)
+            where, author = self._locate(model)
             if where is None:
                 return None
             source = folders.inspect(where)
@@ -100,7 +101,7 @@ class LocalProvider:
                 )
         except OSError as error:
             raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
-        return found
+        return replace(found, author=author)
 
     def describe_embedding(self, model: str) -> EmbeddingModel | None:
         """Say what the weights ``model`` are, if they turn texts into vectors; None when they chat, or are not there.
@@ -108,13 +109,14 @@ class LocalProvider:
         :raises ConfigurationError: when they are refused or damaged, or the extra is missing.
         """
         try:
-            where = self._locate(model)
+            where, author = self._locate(model)
             found = None if where is None else describe_embedding(folders.inspect(where))
         except OSError as error:
             raise ConfigurationError(f"the weights `{model}` cannot be read: {error.strerror}") from error
-        if found is not None:
-            require()
-        return found
+        if found is None:
+            return None
+        require()
+        return replace(found, author=author)
 
     def stream(self, attempt: Attempt[AnyRequest]) -> Iterator[AnswerEvent]:
         """Compute one answer; the caller's thread only waits."""
@@ -222,11 +224,11 @@ class LocalProvider:
             return registry.acquire(self, which, EmbeddingEngine, self._settings, load)
         return registry.acquire(self, which, Engine, self._settings, partial(self._load, model))
 
-    def _locate(self, model: str) -> Path | None:
+    def _locate(self, model: str) -> tuple[Path | None, str | None]:
+        """Return the folder of weights, checked, and who made them."""
         where = folders.locate(self._archive, model)
-        if where is not None:
-            check_sizes(where)
-        return where
+        manifest = None if where is None else check_sizes(where)
+        return where, None if manifest is None else manifest.author_slug
 
     def _verify(self, model: str) -> Manifest | None:
         """Compare the hashes of archived weights. Takes a while: on no caller's thread."""

@@ -1,7 +1,8 @@
 """Whether an archived model is as its manifest says: by names and sizes at any time, by hashes before it is loaded.
 
 1. A file that is missing, added, changed, or no regular file any more makes the model unusable.
-2. Hashes are computed once in a process, until the stat of any file changes.
+2. Hashes are computed once in a process, until the stat of any file changes; what was found wrong is not read again
+   at each call either.
 """
 
 from __future__ import annotations
@@ -23,13 +24,26 @@ from typing import TypeAlias
 from ...errors import ConfigurationError
 from .manifest import MANIFEST, MOST_FILES, ArchivedFile, Manifest, read_manifest
 
-__all__ = ["Flaw", "check_hashes", "check_sizes", "flaws", "hash_file", "hash_files", "open_plain", "shown"]
+__all__ = [
+    "Flaw",
+    "State",
+    "check_hashes",
+    "check_sizes",
+    "flaws",
+    "hash_file",
+    "hash_files",
+    "open_plain",
+    "shown",
+    "state_of",
+]
 
 _THREADS = 4  # hashing lets go of the interpreter
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_State: TypeAlias = tuple[tuple[str, int, int, int, int, int], ...]
+State: TypeAlias = tuple[tuple[str, int, int, int, int, int], ...]
 
-_verified: dict[Path, _State] = {}
+_UNREAD = "cannot be read"
+
+_known: dict[Path, tuple[State, list[Flaw]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +83,26 @@ def check_hashes(folder: Path) -> Manifest | None:
     """
     try:
         manifest = read_manifest(folder)
-        before = _state(folder)
-        if manifest is not None and _verified.get(folder) != before:
-            _refuse(folder, flaws(folder, manifest, hashes=True))
-            if _state(folder) != before:
-                raise ConfigurationError(f"the weights `{folder.name}` changed while they were verified")
-            _verified[folder] = before
+        if manifest is not None:
+            _refuse(folder, _verified(folder, manifest))
     except OSError as error:
         raise ConfigurationError(f"the weights `{folder.name}` cannot be read: {error.strerror}") from error
     return manifest
+
+
+def _verified(folder: Path, manifest: Manifest) -> list[Flaw]:
+    """Return what is wrong, from memory when nothing has changed since it was read."""
+    before = state_of(folder)
+    state, found = _known.get(folder, ((), []))
+    if state != before:
+        found = flaws(folder, manifest, hashes=True)
+        if state_of(folder) != before:
+            changed = ConfigurationError(f"the weights `{folder.name}` changed while they were verified")
+            _refuse(folder, found)
+            raise changed
+        if not any(flaw.what == _UNREAD for flaw in found):  # which may pass
+            _known[folder] = before, found
+    return found
 
 
 def flaws(folder: Path, manifest: Manifest, *, hashes: bool) -> list[Flaw]:
@@ -147,7 +172,7 @@ def _changed(folder: Path, files: list[ArchivedFile]) -> Iterator[Flaw]:
     for file in files:
         content = found.get(file.path)
         if content is None:
-            yield Flaw(file.path, "cannot be read")
+            yield Flaw(file.path, _UNREAD)
         elif content != file.sha256:
             yield Flaw(file.path, "has other content")
 
@@ -170,7 +195,8 @@ def _refuse(folder: Path, found: list[Flaw]) -> None:
         )
 
 
-def _state(folder: Path) -> _State:
+def state_of(folder: Path) -> State:
+    """Return what changes when any file of a folder does."""
     return tuple(
         sorted(
             (path, here.st_dev, here.st_ino, here.st_size, here.st_mtime_ns, here.st_ctime_ns)
