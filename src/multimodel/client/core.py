@@ -33,6 +33,7 @@ from .tenants import Tenants
 from .views import BudgetStatus, State, Status, TargetStatus
 
 if TYPE_CHECKING:
+    from ..governance.ledger import Ledger
     from .explanation import Explanation
 
 __all__ = ["Core"]
@@ -60,8 +61,9 @@ class Core:
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
-        self.ledger = open_ledger(self.policy)
-        self.shadows = Shadows(self.switches, self.rng, self.ledger)
+        self._ledgers: WeakSet[Ledger] = WeakSet()  # those of former policies are written to their end
+        self.keep_books(policy)
+        self.shadows = Shadows(self.switches, self.rng)
         self.refused_schemas: set[str] = set()
         self.spendings = Spendings()
         self.tenants = Tenants(self)
@@ -90,20 +92,18 @@ class Core:
         return self._closed
 
     def keep_books(self, policy: Policy) -> None:
-        """Keep the ledger that another policy asks for."""
-        before, self.ledger = self.ledger, open_ledger(policy)
-        self.shadows.ledger = self.ledger
-        if before is not None:
-            before.close()
+        """Keep the ledger that a policy asks for. Calls keep the one that they began with, whose thread writes them."""
+        self.ledger = open_ledger(policy)
+        if self.ledger is not None:
+            self._ledgers.add(self.ledger)
 
     def leave(self) -> list[object]:
-        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledger."""
+        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledgers."""
         self._closed = True
         self.shadows.close()
         self.leftovers.tidy()
-        ledger = [] if self.ledger is None else [self.ledger]
         with self.lock:
-            return [*ledger, *self.reloading.stop()]
+            return [*self._ledgers, *self.reloading.stop()]
 
     def obstacle(
         self, planned: Planned, needs: frozenset[str], rule: Residency | None = None
@@ -189,7 +189,7 @@ class Core:
         self.health.after_fork()
         self.spendings.after_fork()
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng, self.ledger)
+        self.shadows = Shadows(self.switches, self.rng)
 
 
 _cores: WeakSet[Core] = WeakSet()
