@@ -15,7 +15,7 @@ from ..config import Policy
 from ..config.residency import Residency
 from ..config.routes import Budget as BudgetConfig
 from ..drivers.base import now
-from ..engine.budget import Budget, Spending, Spendings, dollars
+from ..engine.budget import Budget, Spending, Spendings, billionths, dollars
 from ..engine.health import Health
 from ..governance.switches import Switches
 from ..observe import emit
@@ -170,7 +170,8 @@ class Core:
                 day = self._spending(name)
                 spent, reserved = dollars(day.spent), dollars(day.reserved)
                 left = max(0.0, per_day - spent - reserved)
-                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, day.alarmed)
+                alarmed = tuple(share for of, share in day.alarmed if of == billionths(per_day))
+                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())
