@@ -572,6 +572,14 @@ def test_a_budget_that_is_raised_meanwhile_alarms_anew(vendors, colour, heard):
     assert [one.per_day for one in heard.records if one.message == "multimodel.budget_alarm"] == [0.001, 0.0048]
 
 
+def test_a_count_that_no_answer_can_have_is_unknown_and_the_most_is_booked(vendors, colour):
+    vendors[0].answer = Reply("Yes.", usage=Usage(input_tokens=10**400, output_tokens=0, total_tokens=0))
+    client = colour.open(policy(vendors, budget={"per_day": 1.0}))
+    answer = colour.ask(client, max_tokens=10)
+    assert (answer.text, answer.usage, answer.report.cost) == ("Yes.", None, None)
+    assert 0 < client.status().budgets[0].spent < 1
+
+
 def test_without_alarms_nothing_is_told(vendors, heard):
     with Client(policy(vendors, budget={"per_day": 0.001, "alarms": []})) as client:
         client.complete("chat", "Hi", max_tokens=10)

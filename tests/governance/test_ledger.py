@@ -26,7 +26,8 @@ from multimodel import AsyncClient, CallError, Client
 from multimodel.errors import ConfigurationError
 from multimodel.governance.ledger import Ledger, Line, read_ledger, writer
 from multimodel.governance.ledger.file import BUSY
-from multimodel.testing import FaultyVendor, faults
+from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
+from multimodel.types import Usage
 
 FAULTS = [faults.status(500), faults.status(429), faults.cut(after=2), faults.garbage(), faults.usage_missing()]
 KEY, PROMPT, ANSWER = "sk-canary-key", "canary prompt", "canary answer"
@@ -352,6 +353,22 @@ def test_a_call_does_not_wait_for_the_file(vendors, file):
         other.close()
     assert slowest < BUSY / 2
     assert rows(file, "count(*)") == [(21,)]
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_a_count_that_no_answer_can_have_costs_neither_the_answer_nor_the_ledger(vendors, file, digits):
+    absurd = Usage(input_tokens=10**digits, output_tokens=1, total_tokens=1)
+    vendors[0].answer = Reply(ANSWER, usage=absurd)
+    fake = FakeProvider([Reply(ANSWER, usage=absurd)])
+    given = policy(vendors, file)
+    given["routes"]["fake"] = {"chain": ["fake:m"]}
+    with Client(given, providers={"fake": fake}) as client:
+        assert client.complete("chat", PROMPT).text == ANSWER
+        assert client.complete("fake", PROMPT).text == ANSWER
+        flush(client._core.ledger)
+        vendors[0].answer = ANSWER
+        client.complete("chat", PROMPT)
+    assert [tokens is None for (tokens,) in rows(file, "input_tokens")] == [True, True, False]
 
 
 # --- when it cannot be written ---
