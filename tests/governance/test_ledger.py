@@ -471,6 +471,16 @@ def test_closing_waits_for_another_process_to_have_written(file, monkeypatch):
     assert rows(file, "call") == [("1",), ("2",)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is Unicode")
+def test_a_ledger_may_lie_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"a \xff?mode=ro&b#%41")
+    folder.mkdir()
+    ledger = Ledger(folder / "calls.db")
+    ledger.add([line("1")])
+    ledger.close()
+    assert read_ledger(folder / "calls.db").calls == 1
+
+
 def test_a_file_that_was_moved_away_is_begun_anew(file):
     ledger = Ledger(file)
     ledger.add([line("before")])
