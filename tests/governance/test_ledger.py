@@ -433,6 +433,22 @@ def test_when_too_many_wait_further_ones_are_dropped_and_counted(tmp_path, monke
     assert told == [("more calls came than could be written", 2)]
 
 
+def test_whatever_keeps_it_from_writing_is_told_and_ends_no_thread(file):
+    told: list[tuple[str, int]] = []
+    ledger = Ledger(file, on_trouble=lambda *what: told.append(what))
+    ledger.add([line("1", input_tokens=10**30)])
+    until = time.monotonic() + 10
+    while not told and time.monotonic() < until:
+        time.sleep(0.01)
+    assert ledger._writer is not None
+    assert ledger._writer.is_alive()
+    ledger._calls.clear()
+    ledger.add([line("2")])
+    ledger.close()
+    assert told == [("Python int too large to convert to SQLite INTEGER", 0)]
+    assert rows(file, "call") == [("2",)]
+
+
 def test_a_full_disk_fails_no_call(vendors, file):
     """The size of files is limited in a process of its own, which is as near to a full disk as any machine allows."""
     code = (
