@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -574,6 +575,31 @@ def test_no_lock_is_held_while_an_alarm_is_told(vendors, heard):
             assert len(seen) == 1
     finally:
         logging.getLogger("multimodel").removeHandler(handler)
+
+
+def test_a_budget_that_is_raised_meanwhile_alarms_anew(vendors, colour, heard):
+    given_ = policy(vendors, budget={"per_day": 0.001, "then": "error", "alarms": [1.0]})
+    client = colour.open(given_)
+    with pytest.raises(AllTargetsFailedError):
+        colour.ask(client, max_tokens=10)
+    given_["routes"]["chat"]["budget"]["per_day"] = 0.0048
+    client.reload()
+    colour.ask(client, max_tokens=1)
+    assert client.status().budgets[0].alarms == ()
+    assert len(alarms(heard)) == 1
+    for _ in range(8):
+        with suppress(AllTargetsFailedError):
+            colour.ask(client, max_tokens=1)
+    assert client.status().budgets[0].alarms == (1.0,)
+    assert [one.per_day for one in heard.records if one.message == "multimodel.budget_alarm"] == [0.001, 0.0048]
+
+
+def test_a_count_that_no_answer_can_have_is_unknown_and_the_most_is_booked(vendors, colour):
+    vendors[0].answer = Reply("Yes.", usage=Usage(input_tokens=10**400, output_tokens=0, total_tokens=0))
+    client = colour.open(policy(vendors, budget={"per_day": 1.0}))
+    answer = colour.ask(client, max_tokens=10)
+    assert (answer.text, answer.usage, answer.report.cost) == ("Yes.", None, None)
+    assert 0 < client.status().budgets[0].spent < 1
 
 
 def test_without_alarms_nothing_is_told(vendors, heard):

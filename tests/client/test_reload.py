@@ -363,3 +363,30 @@ def test_a_ledger_is_kept_from_the_call_on_after_the_policy_asks_for_it(vendors,
         client.complete("chat", "Hi")
         client.complete("chat", "Hi")
     assert [read_ledger(file.with_name(name)).calls for name in ("calls.db", "others.db")] == [1, 2]
+
+
+def test_a_call_under_way_is_kept_in_the_ledger_of_the_policy_that_it_began_with(vendors, file):
+    file.write_text("ledger: calls.db\n" + text(vendors, "first:m"))
+    with Client(file) as client:
+        for top in ("ledger: others.db\n", ""):
+            with client.stream("chat", "Hi") as stream:
+                next(stream)
+                file.write_text(top + text(vendors, "first:m"))
+                client.reload()
+                list(stream)
+    assert [read_ledger(file.with_name(name)).answered for name in ("calls.db", "others.db")] == [1, 1]
+
+
+def test_a_reload_does_not_wait_for_the_ledger_that_it_leaves(vendors, file):
+    file.write_text("ledger: calls.db\n" + text(vendors, "first:m"))
+    with Client(file) as client:
+        client.complete("chat", "Hi")
+        former = client._core.ledger
+        with former._disk:  # another process keeps its file locked
+            file.write_text(text(vendors, "first:m"))
+            thread = threading.Thread(target=client.reload, daemon=True)
+            thread.start()
+            thread.join(5)
+            assert not thread.is_alive()
+            assert client.policy.ledger is None
+    assert read_ledger(file.with_name("calls.db")).calls == 1

@@ -443,6 +443,36 @@ def test_a_child_of_a_fork_reloads_by_itself(vendors, file):
         assert client.complete("chat", "Hi").text == "from the second"
 
 
+@forking
+def test_a_child_takes_the_policy_that_another_thread_was_loading_when_the_process_forked(vendors, file, monkeypatch):
+    file.write_text(text(vendors, "first:m"))
+    with Client(file) as client:
+        source = client._core.reloading._source
+        load = source.load
+        loading, go = threading.Event(), threading.Event()
+
+        def slowly() -> Any:
+            if threading.current_thread() is thread:
+                loading.set()
+                go.wait()
+            return load()
+
+        monkeypatch.setattr(source, "load", slowly)
+        thread = threading.Thread(target=look_twice, args=(client,))
+        file.write_text(text(vendors, "second:m"))
+        thread.start()
+        loading.wait()
+
+        def work() -> bool:
+            look_twice(client)
+            return client.complete("chat", "Hi").text == "from the second"
+
+        child = in_a_child(work)
+        assert end_of(child) == 0
+        go.set()
+        thread.join()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
 def test_a_signal_may_reload_in_the_middle_of_a_reload(vendors, file, monkeypatch):
     file.write_text(text(vendors, "first:m"))

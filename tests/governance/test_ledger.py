@@ -26,7 +26,8 @@ from multimodel import AsyncClient, CallError, Client
 from multimodel.errors import ConfigurationError
 from multimodel.governance.ledger import Ledger, Line, read_ledger, writer
 from multimodel.governance.ledger.file import BUSY
-from multimodel.testing import FaultyVendor, faults
+from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
+from multimodel.types import Usage
 
 FAULTS = [faults.status(500), faults.status(429), faults.cut(after=2), faults.garbage(), faults.usage_missing()]
 KEY, PROMPT, ANSWER = "sk-canary-key", "canary prompt", "canary answer"
@@ -354,6 +355,22 @@ def test_a_call_does_not_wait_for_the_file(vendors, file):
     assert rows(file, "count(*)") == [(21,)]
 
 
+@pytest.mark.parametrize("digits", [30, 400])
+def test_a_count_that_no_answer_can_have_costs_neither_the_answer_nor_the_ledger(vendors, file, digits):
+    absurd = Usage(input_tokens=10**digits, output_tokens=1, total_tokens=1)
+    vendors[0].answer = Reply(ANSWER, usage=absurd)
+    fake = FakeProvider([Reply(ANSWER, usage=absurd)])
+    given = policy(vendors, file)
+    given["routes"]["fake"] = {"chain": ["fake:m"]}
+    with Client(given, providers={"fake": fake}) as client:
+        assert client.complete("chat", PROMPT).text == ANSWER
+        assert client.complete("fake", PROMPT).text == ANSWER
+        flush(client._core.ledger)
+        vendors[0].answer = ANSWER
+        client.complete("chat", PROMPT)
+    assert [tokens is None for (tokens,) in rows(file, "input_tokens")] == [True, True, False]
+
+
 # --- when it cannot be written ---
 
 
@@ -416,6 +433,22 @@ def test_when_too_many_wait_further_ones_are_dropped_and_counted(tmp_path, monke
     assert told == [("more calls came than could be written", 2)]
 
 
+def test_whatever_keeps_it_from_writing_is_told_and_ends_no_thread(file):
+    told: list[tuple[str, int]] = []
+    ledger = Ledger(file, on_trouble=lambda *what: told.append(what))
+    ledger.add([line("1", input_tokens=10**30)])
+    until = time.monotonic() + 10
+    while not told and time.monotonic() < until:
+        time.sleep(0.01)
+    assert ledger._writer is not None
+    assert ledger._writer.is_alive()
+    ledger._calls.clear()
+    ledger.add([line("2")])
+    ledger.close()
+    assert told == [("Python int too large to convert to SQLite INTEGER", 0)]
+    assert rows(file, "call") == [("2",)]
+
+
 def test_a_full_disk_fails_no_call(vendors, file):
     """The size of files is limited in a process of its own, which is as near to a full disk as any machine allows."""
     code = (
@@ -452,6 +485,16 @@ def test_closing_waits_for_another_process_to_have_written(file, monkeypatch):
     ledger.close()
     release.join()
     assert rows(file, "call") == [("1",), ("2",)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is Unicode")
+def test_a_ledger_may_lie_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"a \xff?mode=ro&b#%41")
+    folder.mkdir()
+    ledger = Ledger(folder / "calls.db")
+    ledger.add([line("1")])
+    ledger.close()
+    assert read_ledger(folder / "calls.db").calls == 1
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(file):

@@ -332,13 +332,18 @@ def test_embeddings_are_told_as_such(told, policy):
         assert "gen_ai.request.stream" not in attempt.attributes
 
 
-def test_a_copy_for_a_shadow_has_a_trace_of_its_own_and_a_link(told, vendors):
+@pytest.mark.parametrize("verb", ["complete", "stream"])
+def test_a_copy_for_a_shadow_has_a_trace_of_its_own_and_a_link(told, vendors, verb):
     policy = {
         "providers": {"second": {"profile": "openai", "base_url": vendors[1].openai_url, "api_key": "sk-second"}},
         "routes": {"chat": {"chain": ["fake:any"], "shadow": {"target": "second:m", "share": 1.0}}},
     }
     with Client(policy, providers={"fake": FakeProvider(["Yes."])}) as client:
-        client.complete("chat", "Is it?")
+        if verb == "complete":
+            client.complete("chat", "Is it?")
+        else:
+            with client.stream("chat", "Is it?") as stream:
+                list(stream)
         until(lambda: len(told.named("chat chat")) == 2)
     call, shadow = sorted(told.named("chat chat"), key=lambda span: "multimodel.shadow" in span.attributes)
     assert shadow.parent is None

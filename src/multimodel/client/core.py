@@ -15,7 +15,7 @@ from ..config import Policy
 from ..config.residency import Residency
 from ..config.routes import Budget as BudgetConfig
 from ..drivers.base import now
-from ..engine.budget import Budget, Spending, Spendings, dollars
+from ..engine.budget import Budget, Spending, Spendings, billionths, dollars
 from ..engine.health import Health
 from ..governance.switches import Switches
 from ..observe import emit
@@ -33,6 +33,7 @@ from .tenants import Tenants
 from .views import BudgetStatus, State, Status, TargetStatus
 
 if TYPE_CHECKING:
+    from ..governance.ledger import Ledger
     from .explanation import Explanation
 
 __all__ = ["Core"]
@@ -60,8 +61,9 @@ class Core:
             on_unreadable=lambda file: emit(logging.ERROR, "multimodel.switch_file_unreadable", file=str(file)),
         )
         self.switchboard = Switchboard(self)
-        self.ledger = open_ledger(self.policy)
-        self.shadows = Shadows(self.switches, self.rng, self.ledger)
+        self._ledgers: WeakSet[Ledger] = WeakSet()  # those of former policies are written to their end
+        self.keep_books(policy)
+        self.shadows = Shadows(self.switches, self.rng)
         self.refused_schemas: set[str] = set()
         self.spendings = Spendings()
         self.tenants = Tenants(self)
@@ -92,20 +94,18 @@ class Core:
         return self._closed
 
     def keep_books(self, policy: Policy) -> None:
-        """Keep the ledger that another policy asks for."""
-        before, self.ledger = self.ledger, open_ledger(policy)
-        self.shadows.ledger = self.ledger
-        if before is not None:
-            before.close()
+        """Keep the ledger that a policy asks for. Calls keep the one that they began with, whose thread writes them."""
+        self.ledger = open_ledger(policy)
+        if self.ledger is not None:
+            self._ledgers.add(self.ledger)
 
     def leave(self) -> list[object]:
-        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledger."""
+        """Make no further calls; return what is then to be closed, last one first: the adapters, and the ledgers."""
         self._closed = True
         self.shadows.close()
         self.leftovers.tidy()
-        ledger = [] if self.ledger is None else [self.ledger]
         with self.lock:
-            return [*ledger, *self.reloading.stop()]
+            return [*self._ledgers, *self.reloading.stop()]
 
     def obstacle(
         self, planned: Planned, needs: frozenset[str], rule: Residency | None = None
@@ -178,7 +178,8 @@ class Core:
                 day = self._spending(name)
                 spent, reserved = dollars(day.spent), dollars(day.reserved)
                 left = max(0.0, per_day - spent - reserved)
-                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, day.alarmed)
+                alarmed = tuple(share for of, share in day.alarmed if of == billionths(per_day))
+                yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
         why = self.obstacle(planned, frozenset())
@@ -197,7 +198,7 @@ class Core:
         self.health.after_fork()
         self.spendings.after_fork()
         self.switchboard = Switchboard(self)
-        self.shadows = Shadows(self.switches, self.rng, self.ledger)
+        self.shadows = Shadows(self.switches, self.rng)
 
 
 _cores: WeakSet[Core] = WeakSet()

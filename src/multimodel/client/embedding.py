@@ -64,6 +64,7 @@ class Embedding:
         self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
         self._limits = held.limits(name, stream=False, deadline=choices.deadline)
+        self._ledger = core.ledger  # before the call begins, or it would be taken for a parent's
         self._call = Call(name, self._limits, now(), stream=False, policy=held.version)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
@@ -148,7 +149,7 @@ class Embedding:
     def over(self) -> None:
         """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
         tell_alarms(self._core, self._call)
-        keep(self._core.ledger, self._call, "embed", self._targets)
+        keep(self._ledger, self._call, "embed", self._targets)
 
     def result(self) -> Embeddings:
         """Return the vectors of all batches."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Port", "Reach"]
 
+_MOST = 2**53  # tokens; no float counts further, and no database much
 _CHECK = 0.5  # seconds between two looks at whether a target was cut off
 
 
@@ -43,8 +44,12 @@ class Reach:
         self.planned = planned
         self._switches = switches
 
-    def price(self, plan: TargetPlan, usage: Usage) -> Usage:
-        """Return ``usage`` with its cost, where the catalogue knows the price."""
+    def price(self, plan: TargetPlan, usage: Usage) -> Usage | None:
+        """Return ``usage`` with its cost, where the catalogue knows the price; None of counts that no answer can have."""
+        parts = usage.cached_tokens or 0, usage.reasoning_tokens or 0
+        counts = usage.input_tokens, usage.output_tokens, usage.total_tokens, *parts
+        if min(counts) < 0 or max(counts) > _MOST:
+            return None
         return priced(usage, self._find(plan).prices)
 
     def _find(self, plan: TargetPlan) -> Planned:

@@ -100,8 +100,10 @@ class Reloading:
         return [*self._snapshot.built(), *(provider for account in list(self._left) for provider in account.providers)]
 
     def after_fork(self) -> None:
-        """Begin anew in a child, where a lock that another thread held would never be released."""
+        """Begin anew in a child, where a thread that held a lock, or had seen a change, is no more."""
         self._busy = threading.RLock()
+        if self._watch is not None and self._file is not None:
+            self._watch = Watch(self._snapshot.policy, self._file)
 
     def _look(self) -> None:
         """Take the file's policy if it has changed. Never fails, and never waits for a thread that does the same."""

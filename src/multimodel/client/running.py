@@ -67,6 +67,7 @@ class Running:
         limits = held.limits(name, stream=stream, deadline=choices.deadline)
         if stream and choices.mid_stream is not None:
             limits = replace(limits, mid_stream=choices.mid_stream)
+        self._ledger = core.ledger  # before the call begins, or it would be taken for a parent's
         limits = _allowed(limits, [request, *(with_defaults(request, params) for params in held.telling(name))])
         self.call = Call(name, limits, now(), stream, policy=held.version)
         able: list[Planned] = []
@@ -104,7 +105,9 @@ class Running:
         self.steps: Generator[Step, Event, End] = run(self.call, plans, core.health, core.rng)
         shadow = None if limits.effects else held.shadow(name)
         if shadow is not None and self._may_listen(shadow, needs, choices):
-            self._copy = partial(core.shadows.offer, name, settings, request, shadow, self._metadata, self.span)
+            self._copy = partial(
+                core.shadows.offer, name, settings, request, shadow, self._metadata, self.span, self._ledger
+            )
 
     def _span(self, request: Request, able: Sequence[Planned]) -> Unwatched:
         heard = telemetry(os.environ)
@@ -154,7 +157,7 @@ class Running:
     def over(self) -> None:
         """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
         tell_alarms(self._core, self.call)
-        keep(self._core.ledger, self.call, "stream" if self.call.stream else "complete", self.port.planned)
+        keep(self._ledger, self.call, "stream" if self.call.stream else "complete", self.port.planned)
 
     @contextmanager
     def read(self) -> Iterator[None]:

@@ -38,14 +38,10 @@ _AT_ONCE = 8
 
 
 class Shadows:
-    """The copies of one client's calls. What became of each is the log event ``multimodel.shadow``.
+    """The copies of one client's calls. What became of each is the log event ``multimodel.shadow``."""
 
-    :ivar ledger: where they are kept, if anywhere.
-    """
-
-    def __init__(self, switches: Switches, rng: Random, ledger: Ledger | None) -> None:
+    def __init__(self, switches: Switches, rng: Random) -> None:
         self._switches = switches
-        self.ledger = ledger
         self._rng = rng
         self._health = Health(rng)
         self._lock = threading.RLock()
@@ -61,10 +57,12 @@ class Shadows:
         planned: Planned,
         metadata: Mapping[str, str],
         span: Unwatched,
+        ledger: Ledger | None,
     ) -> None:
         """Send a copy, by the share of calls that the route says, if there is room.
 
         :param span: of the call that it is a copy of.
+        :param ledger: where it is kept, if anywhere.
         """
         if route.shadow is None or self._rng.random() >= route.shadow.share:
             return
@@ -73,7 +71,7 @@ class Shadows:
             settings = replace(call_settings(route, stream=False), hedge=None)
             self._reached.add(planned.account)
             call = Call(name, settings, now(), stream=False)
-            work = (call, request, planned, metadata, span.shadow(call, peers(call, request, [planned])))
+            work = (call, request, planned, metadata, span.shadow(call, peers(call, request, [planned])), ledger)
             try:
                 threading.Thread(target=self._work, args=work, name="multimodel-shadow", daemon=True).start()
             except RuntimeError:  # the process may have no more threads
@@ -89,7 +87,13 @@ class Shadows:
             close_all(account.providers)
 
     def _work(
-        self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str], span: Unwatched
+        self,
+        call: Call,
+        request: Request,
+        planned: Planned,
+        metadata: Mapping[str, str],
+        span: Unwatched,
+        ledger: Ledger | None,
     ) -> None:
         try:
             with span:
@@ -98,7 +102,7 @@ class Shadows:
             emit(logging.ERROR, "multimodel.shadow", route=call.route, outcome=type(bug).__name__)
         finally:
             self._places.release()
-            keep(self.ledger, call, "shadow", [planned])
+            keep(ledger, call, "shadow", [planned])
 
     def _send(
         self, call: Call, request: Request, planned: Planned, metadata: Mapping[str, str], span: Unwatched

@@ -123,8 +123,8 @@ class Stream(_Answer[ParsedT]):
 
 def _read(running: Running, driver: BlockingDriver) -> Generator[StreamEvent, None, None]:
     add = running.transcript.add
-    running.begin()
     with running.read():
+        running.begin()
         while True:
             events = driver.events()
             try:
@@ -197,8 +197,8 @@ class AsyncStream(_Answer[ParsedT]):
 
 async def _aread(running: Running, driver: AsyncioDriver) -> AsyncGenerator[StreamEvent, None]:
     add = running.transcript.add
-    running.begin()
     with running.read():
+        running.begin()
         while True:
             events = driver.events()
             try:

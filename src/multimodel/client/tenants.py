@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from typing_extensions import override
 
-from ..config import MistakeError, Policy, Secret
+from ..config import MistakeError, Secret
 from ..config.problems import did_you_mean
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError
@@ -115,7 +115,7 @@ class Tenant:
         if own is None:
             accounts = _Accounts(snapshot.accounts, self._keys, self._core.leftovers)
             with self._core.lock:
-                own = snapshot.own.setdefault(self, Own(snapshot.policy, accounts, self._core, self._plans, self._uses))
+                own = snapshot.own.setdefault(self, Own(snapshot, accounts, self._core, self._plans, self._uses))
         return own
 
 
@@ -123,9 +123,10 @@ class Own(Snapshot):
     """A policy with keys of a view's. It does not know its :class:`Tenant`, which it would keep alive."""
 
     def __init__(
-        self, policy: Policy, accounts: _Accounts, core: Core, plans: dict[str, TargetPlan], uses: _Uses
+        self, shared: Snapshot, accounts: _Accounts, core: Core, plans: dict[str, TargetPlan], uses: _Uses
     ) -> None:
-        super().__init__(policy, accounts)
+        super().__init__(shared.policy, accounts)
+        self._version = shared.version
         self._core = core
         self._plans = plans
         self._uses = uses

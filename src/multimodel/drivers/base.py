@@ -20,8 +20,8 @@ now = time.monotonic
 class Priced(Protocol):
     """Knows what tokens cost."""
 
-    def price(self, plan: TargetPlan, usage: Usage) -> Usage:
-        """Return ``usage`` with its cost, where that is known."""
+    def price(self, plan: TargetPlan, usage: Usage) -> Usage | None:
+        """Return ``usage`` with its cost, where that is known; None if it cannot be right."""
         ...
 
 

@@ -7,8 +7,8 @@
    budget together. One that does is booked as it is.
 4. What costs nothing is always allowed. What has no known price never is.
 5. A call belongs to the day on which it began.
-6. Each alarm is told once a day: when its share is spent. That of the whole day is also told when a target is left out
-   for want of room: a day is seldom spent to the last billionth.
+6. Each alarm is told once a day, and anew of another budget: when its share is spent. That of the whole day is also
+   told when a target is left out for want of room: a day is seldom spent to the last billionth.
 
 The caller keeps the lock, as for the rest of the client's memory.
 """
@@ -69,15 +69,15 @@ class BudgetSettings:
 class Spending:
     """One day's spending of those who share a budget.
 
-    :ivar stopped: whether it had no room for a target that would have been asked.
-    :ivar alarmed: the alarms that were told.
+    :ivar stopped: the largest ``per_day`` that had no room for a target that would have been asked.
+    :ivar alarmed: the alarms that were told: of which ``per_day``, and its share.
     """
 
     day: int
     spent: int = 0
     reserved: int = 0
-    stopped: bool = False
-    alarmed: tuple[float, ...] = ()
+    stopped: int = 0
+    alarmed: tuple[tuple[int, float], ...] = ()
 
 
 class Spendings:
@@ -136,21 +136,24 @@ class Budget:
     def leave_out(self, at_most: float | None) -> None:
         """Take note of a target that was not asked, for what it can cost at most."""
         settings, day = self.settings, self._spending
-        if at_most is not None and isfinite(at_most) and settings.per_day is not None:
-            day.stopped |= 0 < billionths(at_most) > settings.per_day - day.spent - day.reserved
+        if at_most is None or not isfinite(at_most) or settings.per_day is None:
+            return
+        if 0 < billionths(at_most) > settings.per_day - day.spent - day.reserved:
+            day.stopped = max(day.stopped, settings.per_day)
 
     def due(self) -> tuple[Spending, tuple[float, ...]]:
         """Return the day, and the alarms that are to be told now: each is returned once."""
-        settings, day = self.settings, self._spending
-        due = tuple(share for share in settings.alarms if share not in day.alarmed and self._reached(share))
-        day.alarmed += due
-        return day, due
-
-    def _reached(self, share: float) -> bool:
         per_day, day = self.settings.per_day, self._spending
         if per_day is None:
-            return False
-        return day.spent >= max(1, round(share * per_day)) or (day.stopped and share >= 1.0)
+            return day, ()
+        told = {share for of, share in day.alarmed if of == per_day}
+        due = tuple(share for share in self.settings.alarms if share not in told and self._reached(share, per_day))
+        day.alarmed += tuple((per_day, share) for share in due)
+        return day, due
+
+    def _reached(self, share: float, per_day: int) -> bool:
+        day = self._spending
+        return day.spent >= max(1, round(share * per_day)) or (day.stopped >= per_day and share >= 1.0)
 
     def reserve(self, at_most: float | None) -> int:
         """Set aside what an attempt can cost at most; hand it back with ``settle``."""

@@ -132,7 +132,7 @@ class LedgerFile:
 
 def address(path: Path) -> str:
     """Return a path as SQLite wants it, for options to follow."""
-    return f"file:{quote(str(path.absolute()))}"
+    return f"file:{quote(os.fsencode(path.absolute()))}"
 
 
 def check_ledger(connection: sqlite3.Connection) -> bool:

@@ -152,13 +152,11 @@ class Ledger:
 
     def _flush(self) -> bool:
         """Write what waits; say whether that worked."""
-        import sqlite3
-
         while self._calls:
             batch = [self._calls.popleft() for _ in range(min(len(self._calls), _BATCH))]
             try:
                 self._file.write([line for lines in batch for line in lines])
-            except (OSError, sqlite3.Error) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is: it is told, and the thread goes on
                 self._calls.extendleft(reversed(batch))
                 self._is_busy = is_busy(error)
                 self._file.close()
