@@ -36,6 +36,7 @@ class Account:
     :ivar why_not: why its targets cannot be asked at all, for people; None when they can.
     :ivar place: where it is reached, and where it stores and infers, as far as that is known.
     :ivar given: whether the application handed the adapter in.
+    :ivar hosts: the hosts that its attempts may open: of the endpoint, and of the proxy. None: it is not known which.
     :ivar lacks_key: whether they can be asked with a key.
     """
 
@@ -50,6 +51,13 @@ class Account:
     providers: Built = field(default_factory=Built)
     given: bool = False
     lacks_key: bool = False
+    hosts: frozenset[str] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Read the hosts."""
+        if self.setup.base_url is not None:
+            urls = (self.setup.base_url, self.setup.options.get("proxy"))
+            self.hosts = frozenset(host for url in urls if url and (host := urlsplit(url).hostname))
 
     @property
     def needs_no_key(self) -> bool:
@@ -58,14 +66,6 @@ class Account:
             return True
         finds = self.profile.adapter == "litellm" or bool(self.profile.variables) or "headers" in self.setup.options
         return self.setup.key is None and self.why_not is None and not finds
-
-    @property
-    def hosts(self) -> frozenset[str] | None:
-        """The hosts that its attempts may open: of the endpoint, and of the proxy. None: it is not known which it asks."""
-        if self.setup.base_url is None:
-            return None
-        urls = (self.setup.base_url, self.setup.options.get("proxy"))
-        return frozenset(host for url in urls if url and (host := urlsplit(url).hostname))
 
     def outside(self, rule: Residency | None) -> str | None:
         """Say why a rule about places rules it out; None when it does not."""
