@@ -125,6 +125,16 @@ class Core:
             return "capability", f"it has no {', '.join(sorted(missing))}"
         return None
 
+    def ruled_out(self, planned: Planned, needs: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+        """Say why a target is not eligible for any such call on its route, whoever else is asked.
+
+        Only a call itself can ask for other vectors than those of the first target: with ``only`` and ``avoid``.
+        """
+        why = self.obstacle(planned, needs)
+        if planned.unlike is not None and (why is None or why[0] not in ("off", "residency")):
+            return "weights", planned.unlike
+        return why
+
     def budget(self, name: str, limits: BudgetConfig) -> Budget | None:
         """Return what a call that begins now may spend; None is no limit."""
         if limits.per_call is None and limits.per_day is None:
@@ -173,7 +183,7 @@ class Core:
                 yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, day.alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
-        why = self.obstacle(planned, frozenset())
+        why = self.ruled_out(planned)
         if why is not None:
             state: State = "off" if why[0] == "off" else "unavailable"
             return TargetStatus(planned.plan.target, state, detail=why[1])

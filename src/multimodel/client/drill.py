@@ -70,7 +70,7 @@ class Drill:
     :ivar able: the targets that can be asked now, in order.
     :ivar left: those of them that are not blocked.
     :ivar policy_hash: SHA-256 of the policy file.
-    :raises ConfigurationError: nobody of that name is on the route, or nobody else.
+    :raises ConfigurationError: nobody of that name is on the route, or nobody else; or it is a route for vectors.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Drill:
         self.without: OffEntry = self.core.switchboard.meaning(without, kind=kind)
         self.chain = held.chain(self.route)
         self.blocked = tuple(filter(self._is_blocked, self.chain))
-        self.able = tuple(planned for planned in self.chain if self.core.obstacle(planned, frozenset()) is None)
+        self.able = tuple(planned for planned in self.chain if self.core.ruled_out(planned) is None)
         self.left = tuple(planned for planned in self.able if planned not in self.blocked)
         self.prompts = tuple(islice(cycle(prompts), len(prompts) if calls is None else calls))
         self.different = len(prompts)
@@ -104,6 +104,9 @@ class Drill:
             raise ConfigurationError(
                 f"no target of route `{self.route}` is of {named}", hint=f"its targets are {known}"
             )
+        if self.able and all("embeddings" in planned.known for planned in self.able):
+            hint = "`multimodel check` and `risk` tell who else makes the same vectors; nothing was sent"
+            raise ConfigurationError(f"route `{self.route}` makes vectors, and a drill asks for answers", hint=hint)
         if not self.left:
             raise ConfigurationError(
                 f"without {named} no target of route `{self.route}` can be asked",

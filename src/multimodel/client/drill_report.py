@@ -64,7 +64,7 @@ def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
     profile, facts = account.profile, account.profile.facts(target.model)
     place = account.place
     is_here = profile.adapter == "local"
-    why = core.obstacle(planned, frozenset())
+    why = core.ruled_out(planned)
     endpoint = profile.endpoints.get(place.region or "")
     is_theirs = account.operator == profile.operator
     known = [one.fact for one in (profile if is_theirs else None, endpoint, facts) if one is not None]

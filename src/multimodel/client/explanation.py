@@ -30,8 +30,8 @@ class ExplainedLimits:
 class ExplainedTarget:
     """One target of a chain, as a call would meet it now.
 
-    :ivar reason: why it would be skipped (``off``, ``unavailable``, ``capability``, ``window``, ``breaker``, ``gate``,
-        ``bulkhead``, ``budget``), or None.
+    :ivar reason: why it would be skipped (``off``, ``residency``, ``unavailable``, ``capability``, ``window``, ``weights``,
+        ``breaker``, ``gate``, ``bulkhead``, ``budget``), or None.
     :ivar restricts: what the licence of its weights asks for or forbids, as far as the catalogue knows.
     :ivar share: of the calls, how many ask it first.
     :ivar stored_in: where what it is asked is stored, ISO 3166 codes; None when nobody knows.

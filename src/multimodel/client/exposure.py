@@ -24,7 +24,7 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
     held = core.current()
     for name, route in held.policy.routes.items():
         chain = held.chain(name)
-        why_not = [_why_not(core, planned, chain[0]) for planned in chain]
+        why_not = [_why_not(core, planned, route) for planned in chain]
         weights = _weights(route, chain, why_not)
         members = [
             _member(core, planned, why, weight, keys)
@@ -36,16 +36,21 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
         yield RoutePlan(name, tuple(members))
 
 
-def _why_not(core: Core, planned: Planned, first: Planned) -> str | None:
+def _why_not(core: Core, planned: Planned, route: Route) -> str | None:
     """Say why a target is not asked, here and wherever the keys are."""
-    if "embeddings" in first.known and planned.weights != first.weights:
-        return f"its vectors cannot be compared with those of {first.plan.target}"
-    why = core.obstacle(planned, frozenset())
+    why = core.ruled_out(planned)
     if why is not None and why[0] == "off":
         return f"switched off: {why[1]}"
-    if why is None or planned.account.lacks_key or planned.account.name in core.policy.origin.unset:
+    missing = sorted(planned.plan.lacks.intersection(route.requires))
+    if missing:
+        return f"the route requires {', '.join(missing)}"
+    if why is None or (why[0] == "unavailable" and _lacks_a_secret(core, planned)):
         return None
     return why[1].partition("\n")[0]
+
+
+def _lacks_a_secret(core: Core, planned: Planned) -> bool:
+    return planned.account.lacks_key or planned.account.name in core.policy.origin.unset
 
 
 def _weights(route: Route, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:

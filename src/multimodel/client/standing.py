@@ -125,7 +125,7 @@ class Standing:
 
     def _misfit(self, planned: Planned) -> tuple[str, str] | None:
         small = too_small(planned, self._needs.taken, self._needs.given)
-        return self._core.obstacle(planned, self._needs.words) or (
+        return self._core.ruled_out(planned, self._needs.words) or (
             None if small is None else (small.reason, small.detail)
         )
 

@@ -89,7 +89,7 @@ class Switchboard:
 
     def _is_live(self, planned: Planned) -> bool:
         """Whether a target is asked: here, or where the variables are set that are not set here."""
-        why = self._core.obstacle(planned, frozenset())
+        why = self._core.ruled_out(planned)
         return why is None or (why[0] == "unavailable" and planned.account.name in self._core.policy.origin.unset)
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
@@ -122,7 +122,7 @@ class Switchboard:
         return tuple(
             name
             for name in held.policy.routes
-            if all(self._core.obstacle(planned, frozenset()) is not None for planned in held.chain(name))
+            if all(self._core.ruled_out(planned) is not None for planned in held.chain(name))
         )
 
     def subject(self, name: str) -> OffEntry:

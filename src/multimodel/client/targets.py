@@ -31,6 +31,7 @@ __all__ = [
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
+_VECTORS = "embeddings"
 _NO_WORD = 8  # characters; what is shorter is `none`, `EMPTY` and the like
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 
@@ -47,6 +48,7 @@ class Planned:
     :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
     :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
     :ivar off: what its policy says is off, whatever a later one says.
+    :ivar unlike: why its vectors are of no use on its route; None when they are, or when it makes none.
     :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
     :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
     :ivar prompt: the system text that it gets before the call's own.
@@ -67,6 +69,7 @@ class Planned:
     known: frozenset[str] = frozenset()
     outside: str | None = None
     off: tuple[OffEntry, ...] = ()
+    unlike: str | None = None
 
     @property
     def measured(self) -> bool:
@@ -122,8 +125,14 @@ def draws(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[tuple[fl
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
     """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
-    planned = (_plan(route, member, accounts[member.provider]) for member in route.chain)
-    return tuple(replace(one, off=accounts.off) for one in planned)
+    planned = [_plan(route, member, accounts[member.provider]) for member in route.chain]
+    return tuple(replace(one, off=accounts.off, unlike=_unlike(one, planned[0])) for one in planned)
+
+
+def _unlike(planned: Planned, first: Planned) -> str | None:
+    if _VECTORS not in first.known or _VECTORS in planned.plan.lacks or planned.weights == first.weights:
+        return None
+    return f"its vectors cannot be compared with those of {first.plan.target}"
 
 
 def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:
