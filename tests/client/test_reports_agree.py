@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from multimodel import Client, ConfigurationError
 from multimodel.client.check.subject import subjects
 from multimodel.client.drill import Drill
 from multimodel.client.exposure import exposures
+from multimodel.governance.risk import assess
 from multimodel.rehearsal.scenario import Scenario
 from multimodel.rehearsal.stage import set_stage
 
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 FACT = {"source": "a test", "date": "2026-11-24"}
 EU = {"storage": ["EU"], "inference": ["EU"]}
 
@@ -93,3 +97,21 @@ def test_a_route_for_vectors_is_not_drilled_with_calls_that_nobody_could_answer(
         pytest.raises(ConfigurationError, match="makes vectors, and a drill asks for answers"),
     ):
         Drill(client, "chat", "first")
+
+
+def test_who_gets_most_of_the_traffic_is_the_first_of_the_route():
+    cost = [{"input": 1.0, "output": 1.0, "fact": FACT}]
+    given = policy(provider("a"), provider("b", prices=cost), provider("c"), traffic={"c:m": 10, "b:m": 90})
+    with Client(given) as client:
+        assert client.explain("chat").first.startswith("drawn by `traffic`: b:m 90 %, c:m 10 %")
+        found = assess(list(exposures(client._core)), None, made=NOW, policy=None, version="1")
+        ((first, following),) = [(one.first, one.next) for one in found.substitutes]
+        assert (first, following) == ("b:m", "c:m")
+        assert {one.name: one.next for one in found.exits if one.by == "operator"} == {
+            "a": "b:m",
+            "b": "c:m",
+            "c": "b:m",
+        }
+        assert [str(one.plan.target) for one in Drill(client, "chat", "b").left] == ["c:m", "a:m"]
+        client.off("b", reason="drill")
+        assert client.explain("chat").first.startswith("c:m")

@@ -28,7 +28,7 @@ from .core import Core
 from .cost import CostAtMost
 from .drill_calls import Asked, ask, pair
 from .drill_prompts import BUILT_IN, Prompt
-from .targets import Planned
+from .targets import Planned, ranked
 
 __all__ = ["Drill", "Tried"]
 
@@ -89,7 +89,7 @@ class Drill:
         self.policy = held.policy
         self.route, _ = held.route(route)
         self.without: OffEntry = self.core.switchboard.meaning(without, kind=kind)
-        self.chain = held.chain(self.route)
+        self.chain = tuple(ranked(held.chain(self.route), held.policy.routes[self.route].traffic))
         self.blocked = tuple(filter(self._is_blocked, self.chain))
         self.able = tuple(planned for planned in self.chain if self.core.ruled_out(planned) is None)
         self.left = tuple(planned for planned in self.able if planned not in self.blocked)

@@ -19,7 +19,7 @@ from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..observe import conventions, emit, mark
 from ..types import Target
-from .targets import Planned
+from .targets import Planned, ranked
 from .views import Impact, RouteImpact
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class Switchboard:
         def covered(planned: Planned) -> bool:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
-        for route in held.policy.routes:
-            live = [planned for planned in held.chain(route) if self._is_live(planned)]
+        for route, settings in held.policy.routes.items():
+            live = [one for one in ranked(held.chain(route), settings.traffic) if self._is_live(one)]
             left = [planned for planned in live if not covered(planned)]
             if live and not left:
                 stranded.append(route)
