@@ -184,6 +184,18 @@ def test_a_change_of_either_file_is_seen(tmp_path, old, new):
             read_report(file)
 
 
+@pytest.mark.parametrize(
+    "forged",
+    ['"made_by": "bob",\n  "made_by": "ann"', '"made_by": "ann",  ', '"made_by":\u00a0"ann"', '"made_by": "\\u0061nn"'],
+)
+def test_what_a_reader_sees_first_in_a_file_is_what_its_hash_is_of(tmp_path, forged):
+    file = tmp_path / "r.json"
+    original = json_of(report()).decode()
+    file.write_text(original.replace('"made_by": "ann"', forged), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="was changed since it was made|is no report"):
+        read_report(file)
+
+
 def test_a_page_whose_words_were_changed_and_not_its_data_is_seen(tmp_path):
     file = tmp_path / "r.html"
     file.write_text(page_of(report()).replace("Not passed", "Passed", 1), encoding="utf-8")
