@@ -376,6 +376,12 @@ def test_what_it_may_cost_counts_every_attempt_and_the_dearest_first():
         most, unknown = prepared.cost_at_most()
     assert most == pytest.approx((2 * 0.01 + 0.001) + 2 * 0.001)
     assert unknown == ()
+    with Client(policy) as client:
+        wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+        most, _ = Drill(
+            client, "chat", "shop:dear", prompts=[asks(max_tokens=1000, response_format=wanted)]
+        ).cost_at_most()
+    assert most == pytest.approx(3 * 0.01 + 3 * 0.001)  # an answer that does not fit is asked for once more
 
 
 # --- local weights ---

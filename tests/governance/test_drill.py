@@ -192,7 +192,7 @@ def test_what_a_reader_sees_first_in_a_file_is_what_its_hash_is_of(tmp_path, for
     file = tmp_path / "r.json"
     original = json_of(report()).decode()
     file.write_text(original.replace('"made_by": "ann"', forged), encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="was changed since it was made|is no report"):
+    with pytest.raises(ConfigurationError, match=r"was changed since it was made|is no report"):
         read_report(file)
 
 

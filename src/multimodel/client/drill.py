@@ -18,6 +18,7 @@ from itertools import cycle, islice
 
 from ..config import OffEntry, Policy
 from ..config.policy import OffKind
+from ..engine.worst import dearest
 from ..errors import ConfigurationError
 from ..governance.drill import Pair, Phase
 from ..governance.drill_sums import phase
@@ -28,7 +29,7 @@ from .core import Core
 from .cost import CostAtMost
 from .drill_calls import Asked, ask, pair
 from .drill_prompts import BUILT_IN, Prompt
-from .targets import Planned, ranked
+from .targets import Planned, call_settings, ranked
 
 __all__ = ["Drill", "Tried"]
 
@@ -118,8 +119,7 @@ class Drill:
 
         :returns: the amount, and the targets of unknown price, which are not in it.
         """
-        most = self.policy.routes[self.route].max_attempts
-        total = sum(_dearest(prompt, able, most) for prompt in self.prompts for able in (self.able, self.left))
+        total = sum(self._dearest(prompt, able) for prompt in self.prompts for able in (self.able, self.left))
         return total, tuple(str(planned.plan.target) for planned in self.able if not planned.prices)
 
     def run(self, progress: Callable[[str, Phase], None] = lambda _name, _phase: None) -> Tried:
@@ -146,6 +146,14 @@ class Drill:
         )
         return Tried(begun, pairs, baseline, drill, len(met), barrier.stopped, reached)
 
+    def _dearest(self, prompt: Prompt, able: Sequence[Planned]) -> float:
+        """Return what one call costs at most on the targets of known price."""
+        route, cost = self.policy.routes[self.route], CostAtMost(prompt.request, able)
+        plans = [planned.plan for planned in able if planned.prices]
+        again = prompt.kind != "text" and route.on_invalid_output == "reask"
+        costs = [cost(plan, goes_on=False) for plan in plans]
+        return dearest(plans, call_settings(route, stream=False), costs, 1 + again) or 0.0
+
     def _is_blocked(self, planned: Planned) -> bool:
         return self.without.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=datetime.now(UTC))
 
@@ -171,18 +179,6 @@ class Drill:
 
 def _answered(attempt: AttemptRecord) -> bool:
     return attempt.status is not None or attempt.first_content is not None
-
-
-def _dearest(prompt: Prompt, able: Sequence[Planned], attempts: int) -> float:
-    """Return what one call costs, if it makes all of its attempts, the dearest first."""
-    most = CostAtMost(prompt.request, able)
-    costs = [
-        cost
-        for planned in able
-        if (cost := most(planned.plan, goes_on=False)) is not None
-        for _ in range(planned.plan.retry.attempts)
-    ]
-    return sum(sorted(costs, reverse=True)[:attempts])
 
 
 def _without_shadow(policy: Policy, name: str) -> Policy:
