@@ -344,7 +344,7 @@ def test_the_register_says_who_is_behind_each_target():
     assert gone.stored_in is None  # an endpoint of one's own: nobody knows
     assert gone.endpoint == f"127.0.0.1:{both.gone.port}"
     operators = report.concentration[0]
-    assert (operators.baseline, operators.drill) == ({"alibaba": 1.0}, {"house": 1.0})
+    assert (operators.baseline.parts, operators.drill.parts) == ({"alibaba": 1.0}, {"house": 1.0})
     assert report.substitutes[0].without == "operator alibaba"
     assert report.substitutes[0].left == ("house:ours",)
     assert report.substitutes[0].tested
@@ -419,7 +419,7 @@ def test_local_weights_take_over_and_can_be_blocked_like_any_vendor(archive, fir
     assert tried.stopped == tried.attempts > 0
     weights = next(one for one in report.vendors if one.target.startswith("local:"))
     assert weights.stored_in == weights.inference_in == ("this machine",)
-    assert (weights.operator, weights.endpoint) == ("the user", "this process")
+    assert (weights.operator, weights.jurisdiction, weights.endpoint) == (*["this machine"] * 2, "this process")
 
 
 # --- prompts ---

@@ -15,6 +15,7 @@ from multimodel.governance.digest import canonical, digest
 from multimodel.governance.drill import Blocked, Call, DrillReport, Limits, Pair, Substitute, Vendor
 from multimodel.governance.drill_file import hash_of, json_of, page_of, read_report
 from multimodel.governance.drill_sums import judged, paired, phase, shares, spread
+from multimodel.governance.drill_words import both_phases
 
 JSON = st.recursive(
     st.none()
@@ -107,14 +108,20 @@ def test_a_schema_counts_as_missed_where_no_answer_fits_it_and_as_unknown_where_
     assert phase([call()], ["text"]).schemas == 0
 
 
-def test_shares_are_of_answers_and_their_index_is_one_for_one_alone():
+def test_shares_are_of_answers_and_what_nobody_knows_is_no_name():
     operators, authors, _ = report().concentration
-    assert operators.baseline == {"alibaba": 1.0}
-    assert operators.drill == {"Open weights": 1.0}  # what has no operator goes by its name
-    assert authors.drill == {"unknown": 1.0}
+    assert operators.baseline.parts == {"alibaba": 1.0}
+    assert operators.drill.parts == authors.drill.parts == {None: 1.0}
+    assert str(authors.drill.herfindahl) == "0 to 10,000"  # they may all be different, or the same
     vendors = [vendor("a:x", operator="a"), vendor("b:y", operator="b")]
     half = phase([call(), call("b:y")], ["text"] * 2)
-    assert shares(vendors, half, half)[0].baseline_index == 0.5
+    assert str(shares(vendors, half, half)[0].baseline.herfindahl) == "5,000"
+
+
+def test_a_share_that_is_not_all_is_not_written_as_all():
+    many = phase([call()] * 1999 + [call(None)], ["text"] * 2000)
+    answered = {name: told for name, told, _ in both_phases(report(baseline=many))}["calls answered"]
+    assert answered == "1,999 of 2,000 (> 99.9%)"
 
 
 @pytest.mark.parametrize("reached", [0, 1])

@@ -25,7 +25,7 @@ from .views import Impact, RouteImpact
 if TYPE_CHECKING:
     from .core import Core
 
-__all__ = ["Switchboard"]
+__all__ = ["Switchboard", "user"]
 
 
 class Switchboard:
@@ -54,7 +54,7 @@ class Switchboard:
         moment = datetime.now(UTC)
         end = None if until is None else _end(until, moment)
         kind = kind or self._kind_of(name, weights=weights)
-        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end, cut=cut)
+        entry = _entry(kind, name, reason=reason, by=by or user(), since=moment, until=end, cut=cut)
         with self._writing, _written(self._core.switches.file):
             self._core.switches.throw(entry)
         _tell("off", entry, entry.by)
@@ -99,9 +99,9 @@ class Switchboard:
         """
         subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
         with self._writing, _written(self._core.switches.file):
-            lifted = self._core.switches.lift(subjects, by=by or _user())
+            lifted = self._core.switches.lift(subjects, by=by or user())
         for entry in lifted:
-            _tell("on", entry, by or _user())
+            _tell("on", entry, by or user())
         policy = self._core.policy
         fixed = [entry for entry in policy.off if entry.name == name]
         if fixed:
@@ -231,7 +231,8 @@ def _written(file: Path | None) -> Iterator[None]:
         ) from error
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """Return the name of whose process this is, as far as it has one."""
     import getpass
 
     with suppress(OSError, KeyError):  # no such user, as in some containers

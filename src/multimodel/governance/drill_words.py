@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .drill import DrillReport, Paired, Phase, Spread
+from .figures import percent
 
 __all__ = ["agreement", "barrier", "both_phases", "count", "milliseconds", "verdict"]
 
@@ -80,7 +81,7 @@ def _schemas(phase: Phase) -> str | None:
 
 
 _FIGURES: dict[str, Callable[[Phase], str | None]] = {
-    "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({phase.success:.1%})",
+    "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({percent(phase.success)})",
     "with nothing that fits": lambda phase: f"{phase.misfits:,}",
     "answered by": lambda phase: _counts(phase.answered_by),
     "failures": lambda phase: _counts(phase.failures),

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, get_args
 
+from ..figures import percent
 from ..page import Html, bars, items, json_bytes, link, page, paragraph, section, shares, table, tag, timeline
 from .members import Fact, Whose
 from .shares import Concentration
@@ -125,7 +126,7 @@ def _concentration(risk: Risk) -> Iterator[Html]:
     )
     for by in get_args(Whose):
         mine = [one for one in told if one.by == by]
-        yield shares(f"Shares by {by}", {_measure(one): _amounts(one) for one in mine})
+        yield shares(f"Shares by {by}", {_measure(one): one.parts for one in mine})
         heads = [head for one in mine for head in (one.of, "share")]
         yield table(f"By {by}", (by, *heads), _figures(mine), right=range(1, 1 + len(heads)))
     gaps = list(_gaps(risk))
@@ -159,19 +160,14 @@ def _gaps(risk: Risk) -> Iterator[str]:
         )
 
 
-def _amounts(one: Concentration) -> dict[str | None, float]:
-    amounts: dict[str | None, float] = {share.name: share.share for share in one.shares}
-    return amounts | {None: one.unknown} if one.unknown else amounts
-
-
 def _figures(columns: Sequence[Concentration]) -> Iterator[Sequence[object]]:
-    amounts = [_amounts(one) for one in columns]
+    amounts = [one.parts for one in columns]
     for name in dict.fromkeys(name for some in amounts for name in sorted(some, key=lambda name: name is None)):
         row: list[object] = [name]
         for one, some in zip(columns, amounts, strict=True):
             share = some.get(name, 0.0)
             unknown = one.total is None or (not share and one.incomplete)
-            row += (None, None) if unknown else (_amount(one, share * (one.total or 0.0)), f"{share:.1%}")
+            row += (None, None) if unknown else (_amount(one, share * (one.total or 0.0)), percent(share))
         yield row
 
 
