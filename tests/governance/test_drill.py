@@ -178,6 +178,17 @@ def test_a_report_is_read_as_it_was_written_from_either_file(tmp_path):
         assert hash_of(read_report(file)) == hash_of(made)
 
 
+def test_a_report_is_read_whoever_answered_and_whatever_failed(tmp_path):
+    calls = [*[call("z:first")] * 3, *[call("a:last")] * 2, *[call("m:mid")] * 2, call(None)]
+    some = phase(calls, ["text"] * len(calls))
+    vendors = tuple(vendor(target, operator=target) for target in ("z:first", "a:last", "m:mid"))
+    made = report(baseline=some, drill=some, vendors=vendors, concentration=shares(vendors, some, some))
+    assert "z:first 3, a:last 2, m:mid 2" in page_of(made)
+    for name, content in (("r.json", json_of(made)), ("r.html", page_of(made).encode())):
+        (tmp_path / name).write_bytes(content)
+        assert read_report(tmp_path / name) == made
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [('"answered": 1', '"answered": 2'), ('"reached": 0', '"reached": 1'), ("ann", "bob")]
 )

@@ -67,13 +67,15 @@ def _spread(found: Spread | None, *, signed: bool = False) -> str | None:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "none"
+    """Return the largest first, whatever the order of the names: a report that was read has another than one just made."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {number:,}" for name, number in ordered) or "none"
 
 
 def _cost(phase: Phase) -> str | None:
     if phase.cost is None:
         return None
-    return f"{phase.cost:.6f} USD" + (f", {phase.cost_unknown} calls unknown" if phase.cost_unknown else "")
+    return f"{phase.cost:.6f} USD" + (f", {count(phase.cost_unknown, 'call')} unknown" if phase.cost_unknown else "")
 
 
 def _schemas(phase: Phase) -> str | None:
