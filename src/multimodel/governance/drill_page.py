@@ -95,14 +95,17 @@ def _concentration(report: DrillReport) -> Iterator[Html]:
         bars_of = {"as it is": one.baseline.parts, f"without {name}": one.drill.parts}
         yield shares(f"Answers by {one.by}", bars_of)
     yield table(
-        "Shares, and their Herfindahl index: the sum of the squared shares in percent, 10,000 for one alone; a range where "
-        "a part is unknown",
+        "Shares of the answers, and their Herfindahl index",
         ("by", "as it is", "index", f"without {name}", "index"),
         [
             (one.by, _shares(one.baseline), one.baseline.herfindahl, _shares(one.drill), one.drill.herfindahl)
             for one in report.concentration
         ],
         right=(2, 4),
+    )
+    yield paragraph(
+        "The index is the sum of the squared shares in percent: 10,000 is all at one. Where a part is unknown it is a range: "
+        "from all of that part being different names, to all of it being the largest name's."
     )
 
 

@@ -69,14 +69,14 @@ _POLICY = (
 def _summary(risk: Risk) -> Iterator[str]:
     for route in risk.stranded:
         yield f"Route {route} asks nobody."
-    for fact in risk.single_points:
-        if fact.targets == 1 and fact.by == "operator":
-            yield f"Route {fact.route} has one target only, of {fact.name}."
+    for one in risk.substitutes:
+        if one.next is None:
+            yield f"Route {one.route} has one target only: {one.first}."
     for route, facts in groupby(risk.correlated, key=lambda fact: fact.route):
         named = ", ".join(f"{fact.by} {fact.name}" for fact in facts)
         yield f"All targets of route {route} have the same {named}."
-    for one in risk.untested or ():
-        yield f"The fallback {one.target} of route {one.route} has answered no real call."
+    for fallback in risk.untested or ():
+        yield f"The fallback {fallback.target} of route {fallback.route} has answered no real call."
     if risk.untested is None:
         yield "Which fallbacks have answered real calls is unknown: there is no ledger."
     stranded: dict[str, list[str]] = {}
