@@ -204,6 +204,14 @@ def test_what_would_stop_is_what_the_application_asks_and_not_what_this_shell_co
     )
 
 
+def test_a_key_that_only_the_application_has_leaves_no_route_out(run, policy):
+    policy.write_text("routes: {chat: {chain: [dashscope:qwen3.7-plus]}}\n", encoding="utf-8")
+    refused = run("off", "alibaba", "--reason", "drill")
+    assert refused.code == 1
+    assert "`dashscope:qwen3.7-plus` would stop" in refused.err
+    assert "no target would be left for `chat`" in refused.err
+
+
 def test_without_the_secrets_a_switch_is_lifted_too(run, policy, folder, monkeypatch):
     run("off", "alibaba", "--force", "--reason", "drill")
     monkeypatch.delenv("TEST_KEY")

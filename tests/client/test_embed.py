@@ -438,6 +438,13 @@ def test_a_target_that_is_off_still_says_whose_vectors_they_are(colour: str, fir
     assert (first.bytes_received, second.bytes_received) == (0, 0)
 
 
+def test_vectors_that_only_other_weights_could_give_are_stranded(first: FaultyVendor, second: FaultyVendor):
+    with Client(mixed(first, second)) as client:
+        assert client._core.switchboard.impact("alibaba").stranded == ("vectors",)
+        assert [one.reason for one in client.explain("vectors").targets] == [None, "weights"]
+        assert client.off("alibaba", reason="licence") == ("vectors",)
+
+
 def test_a_target_that_is_switched_off_meanwhile_gets_no_further_batch(first: FaultyVendor):
     with Client(policy("dashscope", first)) as client:
 

@@ -171,6 +171,28 @@ def test_what_two_attempts_need_is_fetched_once(pictures: Pictures, vendor: Faul
 
 @pytest.mark.usefixtures("loopback")
 @pytest.mark.parametrize("colour", COLOURS)
+def test_who_is_switched_off_while_a_picture_is_fetched_for_it_gets_nothing(
+    colour: str, pictures: Pictures, vendor: FaultyVendor, tmp_path: Path
+):
+    policy = {**policy_for(vendor), "switch_file": str(tmp_path / "multimodel.off.json")}
+
+    def switch_off() -> None:
+        while not pictures.asked:
+            pictures.wait.wait(0.01)
+        with Client(policy) as operator:
+            operator.off("seer", reason="licence")
+        pictures.wait.set()
+
+    pictures.wait.clear()
+    threading.Thread(target=switch_off).start()
+    with pytest.raises(AllTargetsFailedError) as caught:
+        ask(colour, policy, looking_at(f"http://127.0.0.1:{pictures.port}/a.png"))
+    assert [skip.reason for skip in caught.value.report.skipped] == ["off"]
+    assert vendor.bytes_received == 0
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("colour", COLOURS)
 def test_the_next_address_of_a_name_is_tried_when_the_first_takes_nobody(
     colour: str, pictures: Pictures, vendor: FaultyVendor, monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -199,3 +202,64 @@ def test_a_lock_that_another_user_made_needs_no_right_to_write_it(tmp_path, monk
     monkeypatch.setattr("os.open", open_as_another)
     switches.throw(off(provider="groq"))
     assert [entry.name for entry in switches.entries()] == ["alibaba", "groq"]
+
+
+class _Late(Switches):
+    """One thread's look at the file ends when the test says so."""
+
+    def __init__(self, file: Path, now: Wall) -> None:
+        self.read, self.go_on, self.slow = threading.Event(), threading.Event(), None
+        super().__init__([], file, now)
+
+    def _read(self, file):
+        found = super()._read(file)
+        if threading.current_thread() is self.slow:
+            self.read.set()
+            self.go_on.wait(10)
+        return found
+
+
+def test_a_thread_that_saw_the_file_before_a_switch_hides_it_from_no_other(tmp_path):
+    file = tmp_path / "multimodel.off.json"
+    operator = Switches([], file, Wall())
+    operator.throw(off(operator="other"))
+
+    class Now(Wall):
+        def __call__(self) -> datetime:
+            if threading.current_thread() is threading.main_thread():
+                switches.go_on.set()
+                switches.slow.join()
+            return NOON
+
+    switches = _Late(file, Now())
+    operator.throw(off(operator="third"))
+    switches.slow = threading.Thread(target=switches.entries)
+    switches.slow.start()
+    switches.read.wait(10)
+    operator.throw(off(operator="alibaba"))
+    assert switches.against(QWEN, None) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_was_forked_during_a_switch_keeps_nobody_from_the_next(tmp_path):
+    file = tmp_path / "multimodel.off.json"
+    children: list[int] = []
+
+    class Forks(Wall):
+        def __call__(self) -> datetime:  # it is asked while the lock is held
+            if not children:
+                children.append(os.fork())
+                if not children[0]:
+                    time.sleep(30)
+                    os._exit(0)
+            return NOON
+
+    Switches([], file, Forks()).throw(off(operator="alibaba"))
+    try:
+        waits = threading.Thread(target=Switches([], file, Wall()).throw, args=[off(operator="other")], daemon=True)
+        waits.start()
+        waits.join(5)
+        assert not waits.is_alive()
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)

@@ -98,7 +98,7 @@ def route_of(name: str | None, asked: Asked, core: Core) -> str:
     if name is not None:
         return core.current().route(name)[0]
     routes = sorted(core.policy.routes, key=lambda route: route != "chat")
-    subjects = [core.switchboard.subject(one.name) for one in asked.outages]
+    subjects = [core.switchboard.meaning(one.name) for one in asked.outages]
     hit = (route for route in routes if all(_covered(core, route, subject) for subject in subjects))
     found = next(hit, routes[0])
     if len(routes) > 1:
@@ -111,8 +111,8 @@ def scenario_of(asked: Asked, core: Core, route: str) -> Scenario:
 
     :raises ConfigurationError: a name means nothing in the policy, or nobody in the route.
     """
-    subject = core.switchboard.subject
-    spans = [OutageSpan(subject(one.name), one.start, one.seconds, one.fault) for one in asked.outages]
+    meaning = core.switchboard.meaning
+    spans = [OutageSpan(meaning(one.name), one.start, one.seconds, one.fault) for one in asked.outages]
     for span in spans:
         if span.end > asked.seconds:
             tell(f"note: the calls end before the outage of `{span.subject.name}` does")
@@ -128,7 +128,7 @@ def _targets(core: Core, route: str, name: str) -> list[str]:
     """Return the targets of a route that a name means; no name means all."""
     if not name:
         return [str(planned.plan.target) for planned in core.current().chain(route)]
-    subject = core.switchboard.subject(name)
+    subject = core.switchboard.meaning(name)
     found = _covered(core, route, subject)
     if not found:
         raise ConfigurationError(f"{subject.kind} `{name}` has no target in route `{route}`")

@@ -30,13 +30,19 @@ class Media:
         """Return what must be fetched before ``planned`` can be asked."""
         return list(media_by_url(request, by_value(planned))) if planned.fetch_media else []
 
-    def blocking(self, stream: Stream, attempt: Attempt, parts: list[MediaPart]) -> Generator[AnswerEvent, None, None]:
-        """Fetch on the caller's thread, then perform the attempt."""
+    def blocking(
+        self, stream: Stream, attempt: Attempt, parts: list[MediaPart], allowed: Callable[[], object]
+    ) -> Generator[AnswerEvent, None, None]:
+        """Fetch on the caller's thread, then perform the attempt.
+
+        :param allowed: raises when the target was switched off while its media were fetched.
+        """
         from ..providers.fetch import fetch
 
         for part in parts:
             if part.url is not None and (part.type, part.url) not in self._fetched:
                 self._fetched[part.type, part.url] = fetch(part, attempt, self._size())
+        allowed()
         events = stream(replace(attempt, request=self._filled(attempt.request, parts)))
         try:
             yield from events
@@ -44,14 +50,15 @@ class Media:
             close(events)
 
     async def asynchronous(
-        self, stream: AsyncStream, attempt: Attempt, parts: list[MediaPart]
+        self, stream: AsyncStream, attempt: Attempt, parts: list[MediaPart], allowed: Callable[[], object]
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """Fetch on the running event loop, then perform the attempt."""
+        """Fetch on the running event loop, then perform the attempt; the twin of :meth:`blocking`."""
         from ..providers.fetch import afetch
 
         for part in parts:
             if part.url is not None and (part.type, part.url) not in self._fetched:
                 self._fetched[part.type, part.url] = await afetch(part, attempt, self._size())
+        allowed()
         events = stream(replace(attempt, request=self._filled(attempt.request, parts)))
         try:
             async for event in events:

@@ -119,7 +119,8 @@ class Port(Reach):
         stream = blocking_stream(planned.account.reach())
         attempt = self._attempt(planned, start, now, given_up or self._given_up)
         media = self._media.wanted(attempt.request, planned)
-        events = self._media.blocking(stream, attempt, media) if media else stream(attempt)
+        allowed = partial(self._allowed, start)
+        events = self._media.blocking(stream, attempt, media, allowed) if media else stream(attempt)
         return events if start.how != "continue" else _joined(events, Overlap(self._transcript.text))
 
     def aopen(self, start: Start, now: Callable[[], float]) -> AsyncIterator[AnswerEvent]:
@@ -128,7 +129,8 @@ class Port(Reach):
         stream = async_stream(planned.account.reach())
         attempt = self._attempt(planned, start, now, None)
         media = self._media.wanted(attempt.request, planned)
-        events = self._media.asynchronous(stream, attempt, media) if media else stream(attempt)
+        allowed = partial(self._allowed, start)
+        events = self._media.asynchronous(stream, attempt, media, allowed) if media else stream(attempt)
         return events if start.how != "continue" else _ajoined(events, Overlap(self._transcript.text))
 
     def _attempt(

@@ -74,7 +74,8 @@ class Switchboard:
         for route, settings in held.policy.routes.items():
             live = [one for one in ranked(held.chain(route), settings.traffic) if self._is_live(one)]
             left = [planned for planned in live if not covered(planned)]
-            if live and not left:
+            here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
+            if any(some and all(map(covered, some)) for some in (live, here)):
                 stranded.append(route)
             elif len(left) < len(live):
                 changed.append(_loss(route, live, left))
@@ -88,9 +89,11 @@ class Switchboard:
         return _entry(kind or self._kind_of(name, weights=False), name)
 
     def _is_live(self, planned: Planned) -> bool:
-        """Whether a target is asked: here, or where the variables are set that are not set here."""
-        why = self._core.ruled_out(planned)
-        return why is None or (why[0] == "unavailable" and planned.account.name in self._core.policy.origin.unset)
+        """Whether a target is asked: here, or where the keys and variables are set that are not set here."""
+        why, account = self._core.ruled_out(planned), planned.account
+        if why is None or why[0] != "unavailable":
+            return why is None
+        return account.lacks_key or account.name in self._core.policy.origin.unset
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.
@@ -124,10 +127,6 @@ class Switchboard:
             for name in held.policy.routes
             if all(self._core.ruled_out(planned) is not None for planned in held.chain(name))
         )
-
-    def subject(self, name: str) -> OffEntry:
-        """Return what ``name`` means, as ``off`` would look it up."""
-        return _entry(self._kind_of(name, weights=False), name)
 
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:
         """Look a name up as operator, author, provider, target, in this order; with ``weights`` as author alone."""

@@ -30,6 +30,8 @@ __all__ = ["Switches"]
 
 _FORMAT = 1
 _Stat: TypeAlias = tuple[int, ...]
+_State: TypeAlias = tuple[tuple[OffEntry, ...], _Stat | None]
+"""The entries of the file, and its stat when they were read. One value: another thread's is never mixed with it."""
 
 
 class Switches:
@@ -57,11 +59,8 @@ class Switches:
         self._now = now
         self._policy = policy
         self._on_unreadable = on_unreadable
-        self._stat: _Stat | None = None
         self._told: _Stat | None = None
-        self._thrown: tuple[OffEntry, ...] = ()
-        if file is not None:
-            self._thrown, self._stat = self._read(file)
+        self._state: _State = ((), None) if file is None else self._read(file)
 
     @property
     def audit(self) -> AuditLog:
@@ -82,47 +81,45 @@ class Switches:
 
     def entries(self) -> tuple[OffEntry, ...]:
         """All entries that hold now, the policy's first."""
-        self._refresh()
-        if not self._fixed and not self._thrown:
+        entries = (*self._fixed, *self._thrown())
+        if not entries:
             return ()
         now = self._now()
-        return tuple(entry for entry in (*self._fixed, *self._thrown) if entry.until is None or now < entry.until)
+        return tuple(entry for entry in entries if entry.until is None or now < entry.until)
 
     def against(self, target: Target, jurisdiction: str | None, own: Sequence[OffEntry] = ()) -> OffEntry | None:
         """Return the entry that forbids ``target``, or None.
 
         :param own: entries of the policy that a call began with.
         """
-        self._refresh()
-        if not self._fixed and not self._thrown and not own:
+        fixed, thrown = self._fixed, self._thrown()
+        if not fixed and not thrown and not own:
             return None
         now = self._now()
-        for entry in (*self._fixed, *self._thrown, *(own if own is not self._fixed else ())):
+        for entry in (*fixed, *thrown, *(own if own is not fixed else ())):
             if entry.covers(target, jurisdiction=jurisdiction, at=now):
                 return entry
         return None
 
     def cuts(self, target: Target, jurisdiction: str | None) -> OffEntry | None:
         """Return the entry that ends attempts on ``target`` that are under way, or None."""
-        self._refresh()
-        now = self._now() if self._fixed or self._thrown else None
-        for entry in (*self._fixed, *self._thrown):
-            if entry.cut and now is not None and entry.covers(target, jurisdiction=jurisdiction, at=now):
+        for entry in (*self._fixed, *self._thrown()):
+            if entry.cut and entry.covers(target, jurisdiction=jurisdiction, at=self._now()):
                 return entry
         return None
 
     def throw(self, entry: OffEntry) -> None:
         """Switch off. An entry for the same name replaces the older one."""
         with self._exclusive():
-            kept = tuple(known for known in self._thrown if (known.kind, known.name) != (entry.kind, entry.name))
+            kept = tuple(known for known in self._state[0] if (known.kind, known.name) != (entry.kind, entry.name))
             self._write((*kept, entry), "off", entry)
 
     def lift(self, subjects: Iterable[tuple[str, str]], *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on again: remove the entries of ``subjects``; return those that were removed."""
         wanted = set(subjects)
         with self._exclusive():
-            lifted = tuple(entry for entry in self._thrown if (entry.kind, entry.name) in wanted)
-            kept = tuple(entry for entry in self._thrown if (entry.kind, entry.name) not in wanted)
+            lifted = tuple(entry for entry in self._state[0] if (entry.kind, entry.name) in wanted)
+            kept = tuple(entry for entry in self._state[0] if (entry.kind, entry.name) not in wanted)
             for entry in lifted:
                 self._write(kept, "on", entry.model_copy(update={"by": by}))
         return lifted
@@ -133,17 +130,15 @@ class Switches:
         :raises ConfigurationError: the new switch file cannot be read, or lacks a switch of the old one.
         """
         if file is not None and file != self._file:
-            thrown, stat = self._read(file)
-            there = {(entry.kind, entry.name) for entry in thrown}
-            lost = [
-                entry for entry in self.entries() if entry in self._thrown and (entry.kind, entry.name) not in there
-            ]
+            state, ours = self._read(file), self._thrown()
+            there = {(entry.kind, entry.name) for entry in state[0]}
+            lost = [entry for entry in self.entries() if entry in ours and (entry.kind, entry.name) not in there]
             if lost:
                 raise ConfigurationError(
                     f"the switch file would be {file}, where {lost[0].kind} `{lost[0].name}` is not off",
                     hint=f"copy {self._file or 'the switches'} there, or switch it on first",
                 )
-            self._file, self._thrown, self._stat, self._told = file, thrown, stat, None
+            self._file, self._state, self._told = file, state, None
         self._fixed, self._policy = tuple(fixed), policy
 
     def witness(self, action: str, **facts: object) -> None:
@@ -157,23 +152,27 @@ class Switches:
 
     # --- the file ---
 
-    def _refresh(self) -> None:
-        if self._file is None:
-            return
+    def _thrown(self) -> tuple[OffEntry, ...]:
+        """Return the entries of the file as it is now."""
+        state, file = self._state, self._file
+        if file is None:
+            return state[0]
         found: _Stat = ()
         try:
-            found = _identity(self._file.stat())
-            if found != self._stat:
-                self._thrown, self._stat = self._read(self._file)
+            found = _identity(file.stat())
+            if found != state[1]:
+                state = self._state = self._read(file)
             self._told = None
         except FileNotFoundError:
-            self._thrown, self._stat, self._told = (), None, None
+            state = self._state = (), None
+            self._told = None
         except (OSError, ConfigurationError):  # it is tried again next time: the cause may pass without a change
             if found != self._told:
                 self._told = found
-                self._on_unreadable(self._file)
+                self._on_unreadable(file)
+        return state[0]
 
-    def _read(self, file: Path) -> tuple[tuple[OffEntry, ...], _Stat | None]:
+    def _read(self, file: Path) -> _State:
         try:
             with file.open("rb") as opened:
                 found = os.fstat(opened.fileno())
@@ -196,7 +195,7 @@ class Switches:
             **entry.model_dump(mode="json", exclude_defaults=True),
         }
         if self._file is None:
-            self._thrown = entries
+            self._state = entries, None
             return
         self.audit.append(record)
         content = {
@@ -204,7 +203,7 @@ class Switches:
             "off": [known.model_dump(mode="json", exclude_defaults=True) for known in entries],
         }
         replace(self._file, to_json(content, indent=2) + b"\n", self._policy)
-        self._thrown, self._stat = self._read(self._file)
+        self._state = self._read(self._file)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -218,14 +217,26 @@ class Switches:
         except PermissionError:  # another user made it: to read it is enough, but on NFS
             descriptor = os.open(lock, os.O_RDONLY)
         try:
-            with suppress(ImportError):  # no such locks on Windows: there the last writer wins
-                import fcntl
-
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._thrown, self._stat = self._read(self._file)
-            yield
+            with _locked(descriptor):
+                self._state = self._read(self._file)
+                yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold a lock on an open file. It is given back by name: a child that was forked meanwhile has the file open too."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows: there the last writer wins
+        yield
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _identity(found: os.stat_result) -> _Stat:
