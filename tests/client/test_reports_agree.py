@@ -68,6 +68,14 @@ def test_who_stores_elsewhere_is_not_asked_with_or_without_a_key():
         assert asked(given) == ["home:m"]
 
 
+def test_whose_host_nobody_knows_is_not_asked_where_places_matter():
+    given = policy(provider("home"), residency=EU)
+    given["providers"]["bedrock"] = {"stored_in": ["DE"], "inference_in": ["DE"]}
+    given["routes"]["chat"]["chain"].append("bedrock:m")
+    assert set(map(tuple, told(given).values())) == {("home:m",)}
+    assert asked(given) == ["home:m"]
+
+
 def test_who_lacks_what_the_route_requires_is_not_asked_with_or_without_a_key():
     for key in (True, False):
         given = policy(provider("blind", key=key, lacks=["tools"]), provider("able"), requires=["tools"])
