@@ -83,6 +83,12 @@ def test_who_lacks_what_the_route_requires_is_not_asked_with_or_without_a_key():
         assert asked(given) == ["able:m"]
 
 
+def test_a_prompt_that_is_too_long_for_a_target_is_told():
+    with Client(policy(provider("short", window=1000), provider("long"))) as client:
+        explained = client.explain("chat", needs=["input=2000"])
+    assert [one.reason for one in explained.targets] == ["window", None]
+
+
 def test_vectors_that_cannot_be_compared_are_no_fallback():
     same, other = {"features": ["embeddings"], "weights_id": "w"}, {"features": ["embeddings"]}
     given = policy(provider("first", **same), provider("like", **same), provider("other", **other))
@@ -95,6 +101,20 @@ def test_vectors_that_cannot_be_compared_are_no_fallback():
         client.off("like", reason="drill")
         assert client._core.switchboard.impact("first").stranded == ("chat",)
         assert client.off("first", reason="drill") == ("chat",)
+
+
+def test_with_a_budget_who_has_no_price_is_no_fallback():
+    cost = [{"input": 1.0, "output": 1.0, "fact": FACT}]
+    given = policy(provider("priced", prices=cost), provider("unpriced"), budget={"per_day": "1 USD"})
+    assert set(map(tuple, told(given).values())) == {("priced:m",)}
+    with Client(given) as client:
+        assert [one.reason for one in client.explain("chat").targets] == [None, "budget"]
+        (plan,) = exposures(client._core)
+        assert plan.members[1].why_not == "the route has a budget, and its price is unknown"
+        assert client._core.switchboard.impact("priced").stranded == ("chat",)
+        with pytest.raises(ConfigurationError, match="no target of route `chat` can be asked"):
+            Drill(client, "chat", "priced")
+        assert client.off("priced", reason="drill") == ("chat",)
 
 
 def test_a_route_for_vectors_is_not_drilled_with_calls_that_nobody_could_answer():

@@ -111,5 +111,5 @@ def _common(found: Risk) -> Iterator[Sequence[object]]:
 def _exits(found: Risk) -> Iterator[Sequence[object]]:
     for one in found.exits:
         answered = None if one.answered is None else f"{one.answered:,}"
-        sure = "" if one.next not in one.unsure else f" (if it is not of {one.name}, which nobody knows)"
-        yield one.by, one.name, one.route, f"{one.next or 'nobody'}{sure}", answered
+        perhaps = "perhaps " if one.next in one.unsure else ""  # nobody knows whether it is of that name
+        yield one.by, one.name, one.route, f"{perhaps}{one.next or 'nobody'}", answered

@@ -126,14 +126,12 @@ class Core:
         return None
 
     def ruled_out(self, planned: Planned, needs: frozenset[str] = frozenset()) -> tuple[str, str] | None:
-        """Say why a target is not eligible for any such call on its route, whoever else is asked.
+        """Say why a target is not eligible for any such call on its route, whoever else is asked and whatever is spent.
 
         Only a call itself can ask for other vectors than those of the first target: with ``only`` and ``avoid``.
         """
         why = self.obstacle(planned, needs)
-        if planned.unlike is not None and (why is None or why[0] not in ("off", "residency")):
-            return "weights", planned.unlike
-        return why
+        return planned.barred or why if why is None or why[0] not in ("off", "residency") else why
 
     def budget(self, name: str, limits: BudgetConfig) -> Budget | None:
         """Return what a call that begins now may spend; None is no limit."""

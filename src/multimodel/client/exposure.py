@@ -44,6 +44,8 @@ def _why_not(core: Core, planned: Planned, route: Route) -> str | None:
     missing = sorted(planned.plan.lacks.intersection(route.requires))
     if missing:
         return f"the route requires {', '.join(missing)}"
+    if why is not None and why[0] == "budget":
+        return f"the route has a budget, and {why[1]}"
     if why is None or (why[0] == "unavailable" and _lacks_a_secret(core, planned)):
         return None
     return why[1].partition("\n")[0]

@@ -124,10 +124,11 @@ class Standing:
         return "nobody: no target can be asked"
 
     def _misfit(self, planned: Planned) -> tuple[str, str] | None:
+        why = self._core.ruled_out(planned, self._needs.words)
+        if why is not None and why == planned.barred and why[0] == "budget":  # which may end the call
+            why = self._core.obstacle(planned, self._needs.words)
         small = too_small(planned, self._needs.taken, self._needs.given)
-        return self._core.ruled_out(planned, self._needs.words) or (
-            None if small is None else (small.reason, small.detail)
-        )
+        return why or (None if small is None else (small.reason, small.detail))
 
     def _too_dear(self, planned: Planned) -> str | None:
         cost = self._costs[planned.plan.target]

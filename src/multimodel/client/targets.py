@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ..config import ChainMember, OffEntry, Params, Route
 from ..config.prompt import Prompt
 from ..config.routes import Hedge, Need
+from ..engine.budget import UNPRICED
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import CallError, ConfigurationError
 from ..providers.pricing import list_prices
@@ -49,7 +50,8 @@ class Planned:
     :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
     :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
     :ivar off: what its policy says is off, whatever a later one says.
-    :ivar unlike: why its vectors are of no use on its route; None when they are, or when it makes none.
+    :ivar barred: why its route has no use for it, a word and a detail: vectors that cannot be compared, or a budget and no
+        price; None when it has.
     :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
     :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
     :ivar prompt: the system text that it gets before the call's own.
@@ -70,7 +72,7 @@ class Planned:
     known: frozenset[str] = frozenset()
     outside: str | None = None
     off: tuple[OffEntry, ...] = ()
-    unlike: str | None = None
+    barred: tuple[str, str] | None = None
 
     @property
     def measured(self) -> bool:
@@ -132,13 +134,16 @@ def ranked(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[Planned
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
     """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
     planned = [_plan(route, member, accounts[member.provider]) for member in route.chain]
-    return tuple(replace(one, off=accounts.off, unlike=_unlike(one, planned[0])) for one in planned)
+    return tuple(replace(one, off=accounts.off, barred=_barred(route, one, planned[0])) for one in planned)
 
 
-def _unlike(planned: Planned, first: Planned) -> str | None:
-    if _VECTORS not in first.known or _VECTORS in planned.plan.lacks or planned.weights == first.weights:
-        return None
-    return f"its vectors cannot be compared with those of {first.plan.target}"
+def _barred(route: Route, planned: Planned, first: Planned) -> tuple[str, str] | None:
+    if _VECTORS in first.known and _VECTORS not in planned.plan.lacks and planned.weights != first.weights:
+        return "weights", f"its vectors cannot be compared with those of {first.plan.target}"
+    budget = route.budget
+    if budget is not None and (budget.per_call, budget.per_day) != (None, None) and not planned.prices:
+        return "budget", UNPRICED
+    return None
 
 
 def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:
