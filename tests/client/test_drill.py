@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -301,6 +302,26 @@ routes:
             tried = Drill(client, "chat", "alibaba", prompts=[asks()]).run()
         assert tried.drill.answered == 1
         assert stays.log[0].messages[0] == {"role": "system", "content": "Be brief."}
+
+
+def test_the_report_names_the_policy_that_was_drilled_whatever_its_file_says_by_now(tmp_path):
+    with FaultyVendor() as gone, FaultyVendor() as stays:
+        file = tmp_path / "multimodel.yaml"
+        file.write_text(
+            f"""\
+providers:
+  dashscope: {{base_url: "{gone.dashscope_url}", api_key: sk-1}}
+  house: {{profile: openai, base_url: "{stays.openai_url}", api_key: sk-1, operator: house}}
+routes: {{chat: {{chain: [dashscope:qwen-plus, house:ours]}}}}
+""",
+            encoding="utf-8",
+        )
+        drilled = sha256(file.read_bytes()).hexdigest()
+        with Client(file, reload=False) as client:
+            file.write_text("routes: {}", encoding="utf-8")
+            prepared = Drill(client, "chat", "alibaba", prompts=[asks()])
+            report = reported(prepared, prepared.run(), Limits(), "the test's")
+    assert (report.policy, report.policy_hash) == ("multimodel.yaml", drilled)
 
 
 def test_who_sees_no_baseline_call_is_remarked():

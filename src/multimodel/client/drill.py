@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib import import_module
 from itertools import cycle, islice
 
@@ -70,7 +69,6 @@ class Drill:
     :ivar blocked: the targets that cannot be reached.
     :ivar able: the targets that can be asked now, in order.
     :ivar left: those of them that are not blocked.
-    :ivar policy_hash: SHA-256 of the policy file.
     :raises ConfigurationError: nobody of that name is on the route, or nobody else; or it is a route for vectors.
     """
 
@@ -97,8 +95,6 @@ class Drill:
         self.prompts = tuple(islice(cycle(prompts), len(prompts) if calls is None else calls))
         self.different = len(prompts)
         self.concurrency = concurrency
-        source = self.policy.source
-        self.policy_hash = None if source is None else sha256(source.read_bytes()).hexdigest()
         named = f"{self.without.kind} `{self.without.name}`"
         if not self.blocked:
             known = ", ".join(f"`{planned.plan.target}`" for planned in self.chain)

@@ -41,7 +41,7 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
         made_at=tried.begun,
         made_by=user(),
         policy=None if source is None else source.name,
-        policy_hash=drill.policy_hash,
+        policy_hash=drill.policy.origin.digest,
         route=drill.route,
         prompts=prompts,
         prompts_hash=_hash_of(drill),

@@ -227,7 +227,7 @@ class DrillReport(Frozen):
     """One drill.
 
     :ivar prompts_hash: SHA-256 over all prompts: who has them can tell whether it was these.
-    :ivar policy_hash: SHA-256 of the policy file.
+    :ivar policy_hash: SHA-256 of the policy file, as it was when it was loaded.
     :ivar remarks: what a reader has to know, in sentences.
     """
 
