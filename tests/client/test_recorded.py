@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
@@ -230,6 +230,7 @@ def test_no_document_breaks_the_reader(document):
     ),
     st.none() | st.floats(0, 1e9),
 )
+@example([{"target": "a:m", "outcome": "ok", "started": 0.0, "ended": 5e-324}], None)
 def test_whatever_the_times_are_every_attempt_has_a_bar(attempts, duration):
     call = read_call(json.dumps({"attempts": attempts, "duration": duration}))
     bars = [line for line in str(call).splitlines() if line.count("|") == 2]
