@@ -231,6 +231,7 @@ def test_no_document_breaks_the_reader(document):
     st.none() | st.floats(0, 1e9),
 )
 @example([{"target": "a:m", "outcome": "ok", "started": 0.0, "ended": 5e-324}], None)
+@example([{"target": "a:m", "outcome": "ok", "started": 5e-324, "ended": 0.0}], None)
 def test_whatever_the_times_are_every_attempt_has_a_bar(attempts, duration):
     call = read_call(json.dumps({"attempts": attempts, "duration": duration}))
     bars = [line for line in str(call).splitlines() if line.count("|") == 2]
