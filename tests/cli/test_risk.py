@@ -51,6 +51,18 @@ def test_without_a_ledger_the_policy_alone_is_told_and_said_so(run, policy):
     assert "hint: `ledger: calls.db` in the policy keeps what real calls used" in ran.err
 
 
+def test_who_is_not_where_the_data_may_go_is_left_out_whether_its_key_is_here_or_not(run, policy):
+    policy.write_text(
+        "providers: {house: {profile: openai, base_url: 'https://llm.example.net/v1', api_key: sk-1, operator: house,"
+        " stored_in: [DE], inference_in: [DE]}}\n"
+        "routes: {chat: {chain: [house:m, openai:gpt-5-mini], residency: {storage: [EU], inference: [EU]}}}\n",
+        encoding="utf-8",
+    )
+    out = run("risk").out
+    assert "operator  house  chat   nobody" in out
+    assert "openai" not in out
+
+
 def test_with_a_ledger_real_calls_are_told(run, called):
     ran = run("risk")
     assert ran.out.startswith("shares of 4 answered calls, from ")

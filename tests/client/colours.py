@@ -29,6 +29,10 @@ class Colour:
         answer = client.complete(route, messages, **options)  # type: ignore[arg-type]
         return answer if isinstance(client, Client) else self._loop.run(answer)  # type: ignore[arg-type]
 
+    def embed(self, client: Client | AsyncClient, *args: Any, **options: Any) -> Any:
+        answer = client.embed(*args, **options)
+        return answer if isinstance(client, Client) else self._loop.run(answer)  # type: ignore[arg-type]
+
     def stream(self, client: Client | AsyncClient, **options: Any) -> Any:
         if isinstance(client, Client):
             with client.stream("chat", "Hi", **options) as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from multimodel import Client, PolicyDeniedError, Restarted, StreamInterruptedError
+from multimodel.providers import litellm
+from multimodel.providers.http_limits import Wire
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 from multimodel.types import Finished, TextDelta
 
@@ -77,6 +80,62 @@ def test_a_call_that_waits_for_a_vendor_that_is_cut_off_is_answered_by_the_next(
     assert second.requests == 1
     if adapter == "http":  # a blocking call of litellm ends by its own limit
         assert first.wait_until(lambda: first.log[0].client_closed is not None)
+
+
+def test_who_is_cut_off_before_its_connection_stands_gets_not_one_byte(colour, vendors, tmp_path, monkeypatch):
+    first, _ = vendors
+    file = policy(tmp_path, vendors, "http")
+    file.write_text(file.read_text(encoding="utf-8").replace("127.0.0.1", "localhost", 1), encoding="utf-8")
+    look_up = socket.getaddrinfo
+
+    def slowly(host, *args, **options):
+        if host in ("localhost", b"localhost"):
+            with Client(file) as operator:
+                operator.off("one", reason="licence", cut=True)
+            time.sleep(0.7)
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    answer = colour.ask(colour.open(file))
+    assert answer.text == "from the second"
+    assert first.bytes_received == 0
+
+
+def test_who_is_cut_off_while_litellm_is_imported_gets_not_one_byte(colour, vendors, tmp_path, monkeypatch):
+    first, _ = vendors
+    file = policy(tmp_path, vendors, "litellm")
+    load = litellm.load
+
+    def slowly():
+        with Client(file) as operator:
+            operator.off("one", reason="licence", cut=True)
+        time.sleep(0.7)
+        return load()
+
+    async def aslowly():
+        return slowly()
+
+    monkeypatch.setattr(litellm, "load", slowly)
+    monkeypatch.setattr(litellm, "loaded", aslowly)
+    answer = colour.ask(colour.open(file))
+    assert answer.text == "from the second"
+    assert not first.wait_until(lambda: first.bytes_received > 0, seconds=1.0)
+
+
+def test_an_answer_that_is_whole_is_kept_though_its_vendor_is_cut_off_meanwhile(colour, vendors, tmp_path, monkeypatch):
+    first, second = vendors
+    first.fault = faults.split(size=10_000)
+    wait = Wire.wait
+
+    def cut_then_wait(wire, seconds):  # the first such wait is for what may follow the end of the answer
+        client.off("one", reason="licence", cut=True)
+        time.sleep(0.5)
+        wait(wire, seconds)
+
+    monkeypatch.setattr(Wire, "wait", cut_then_wait)
+    client = colour.open(policy(tmp_path, vendors, "http"))
+    assert colour.ask(client).text == "from the first"
+    assert second.requests == 0
 
 
 def test_a_stream_of_a_vendor_that_is_cut_off_begins_anew_at_the_next(colour, vendors, tmp_path):

@@ -135,6 +135,28 @@ def test_when_the_first_fails_the_second_goes_on_and_is_not_asked_again(vendors,
     assert len(vendors[0].log) == len(vendors[1].log) == 1
 
 
+@pytest.mark.parametrize("winner", [0, 1])
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_who_lost_to_an_answer_that_does_not_fit_is_asked_still(vendors, winner, colour):
+    loser = vendors[1 - winner]
+    vendors[winner].answer, loser.answer = "no number", "7"
+    vendors[0].script([faults.headers_then_silence() if winner else late(0.3), None])
+    vendors[1].script([None if winner else faults.headers_then_silence(), None])
+    given = policy(vendors, on_invalid_output="next")
+    if colour == "sync":
+        with Client(given) as client:
+            answer = client.complete("chat", "Hi", response_model=int)
+    else:
+
+        async def main():
+            async with AsyncClient(given) as client:
+                return await client.complete("chat", "Hi", response_model=int)
+
+        answer = asyncio.run(main())
+    assert answer.parsed == 7
+    assert sorted(one[2] for one in outcomes(answer.report)) == ["lost", "ok", "output_invalid"]
+
+
 def test_when_both_fail_each_is_reported_once_and_neither_is_repeated(vendors, ask):
     for vendor in vendors:
         vendor.fault = late(0.3, faults.status(500))

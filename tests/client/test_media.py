@@ -170,6 +170,16 @@ def test_what_two_attempts_need_is_fetched_once(pictures: Pictures, vendor: Faul
 
 
 @pytest.mark.usefixtures("loopback")
+def test_a_call_with_a_rule_about_places_fetches_nothing(pictures: Pictures, vendor: FaultyVendor):
+    policy = policy_for(vendor)
+    policy["providers"]["seer"] |= {"stored_in": ["DE"], "inference_in": ["DE"]}
+    with pytest.raises(AllTargetsFailedError) as caught:
+        ask("sync", policy, looking_at(f"http://127.0.0.1:{pictures.port}/a.png"), residency={"storage": ["EU"]})
+    assert len(caught.value.report.skipped) == 1
+    assert (pictures.asked, vendor.requests) == ([], 0)
+
+
+@pytest.mark.usefixtures("loopback")
 @pytest.mark.parametrize("colour", COLOURS)
 def test_who_is_switched_off_while_a_picture_is_fetched_for_it_gets_nothing(
     colour: str, pictures: Pictures, vendor: FaultyVendor, tmp_path: Path

@@ -85,6 +85,15 @@ def test_vectors_hedges_and_shadows_go_nowhere_else(vendors):
     assert vendors["us"].connections.total == 0
 
 
+def test_one_call_for_vectors_may_have_a_rule_too(colour, vendors):
+    made = policy(vendors) | {"routes": {"vectors": {"chain": ["us:text-embedding-3-small"]}}}
+    client = colour.open(made)
+    with pytest.raises(AllTargetsFailedError) as caught:
+        colour.embed(client, "vectors", ["a"], residency=EU)
+    assert [skip.reason for skip in caught.value.report.skipped] == ["residency"]
+    assert vendors["us"].connections.total == 0
+
+
 def test_weights_in_this_process_are_where_the_application_is_and_an_adapter_of_ones_own_says_where():
     made = {"routes": {"chat": {"chain": ["own:a"], "residency": EU}}, "providers": {"own": {"stored_in": ["FR"]}}}
     with pytest.raises(ConfigurationError, match="nobody knows where its inference runs"):

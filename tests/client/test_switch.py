@@ -84,3 +84,15 @@ def test_a_policy_of_another_type_is_refused_with_what_is_accepted(source):
     with pytest.raises(ConfigurationError, match="a policy is no") as caught:
         Client(source)
     assert "path" in caught.value.hint
+
+
+def test_a_relative_switch_file_stays_where_it_is_wherever_the_process_goes(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fakes = {"fake": FakeProvider(["A"]), "other": FakeProvider(["B"])}
+    policy = {"routes": {"chat": {"chain": ["fake:a", "other:b"]}}, "switch_file": "s.off.json"}
+    with Client(policy, providers=fakes) as client:
+        client.off("fake", reason="licence")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert str(client.complete("chat", "Hi").target) == "other:b"
+        assert client.status().switch_file == str(tmp_path / "s.off.json")

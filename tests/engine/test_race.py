@@ -406,6 +406,19 @@ def test_one_that_is_left_alone_is_shown_at_once():
     assert two.tell(First(103.0, 2)) == Commit(2)
 
 
+@pytest.mark.parametrize("refusal", ["policy_denied", "local_overload"])
+def test_one_beside_which_nothing_was_sent_in_the_end_is_repeated_as_if_it_were_alone(refusal: str):
+    two = side_by_side(A, B)
+    do = two.tell(failed(2, refusal, now=101.5), failed(1, now=102.0))
+    while do is None and two.end is None:
+        do = two.tell(Woke(two.step.wake or 0.0))
+    assert isinstance(do, Start)
+    assert (do.plan, do.reason) == (A, "retry")
+    do = two.tell(failed(do.attempt, "authentication", now=110.0))
+    assert isinstance(do, Start)
+    assert (do.plan, do.reason) == (B, "fallback")
+
+
 def test_when_both_fail_the_next_target_is_asked_and_neither_again():
     two = side_by_side(A, B, C)
     do = two.tell(failed(2), failed(1, now=103.0))

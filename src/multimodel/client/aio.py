@@ -13,6 +13,7 @@ from pydantic import JsonValue, TypeAdapter
 from typing_extensions import Unpack
 
 from ..config import OffEntry, Policy, Secret
+from ..config.residency import Residency
 from ..drivers.aio import AsyncioDriver
 from ..drivers.base import aclose, close
 from ..providers.base import Provider
@@ -160,7 +161,7 @@ class AsyncClient:
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
         return AsyncStream(running, AsyncioDriver(running.steps, running.port, self._core.lock))
 
-    async def embed(
+    async def embed(  # noqa: PLR0913  # options, all by name
         self,
         route: str,
         inputs: str | Sequence[str],
@@ -170,6 +171,7 @@ class AsyncClient:
         only: Sequence[str] | None = None,
         avoid: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        residency: Residency | Mapping[str, Sequence[str]] | None = None,
         extra: Mapping[str, Mapping[str, JsonValue]] | None = None,
     ) -> Embeddings:
         """Turn texts into vectors.
@@ -183,6 +185,7 @@ class AsyncClient:
         :param only: targets, providers, operators or authors that alone may be asked.
         :param avoid: those that may not be asked.
         :param metadata: words of yours for log events.
+        :param residency: where the texts may be stored and inference may run, besides what the route says.
         :param extra: vendor-only options, ``{"dashscope": {"text_type": "query"}}``.
         :raises AllTargetsFailedError: no target answered; its ``exceptions`` has one error per attempt and skip.
         :raises DeadlineExceededError: the deadline passed first.
@@ -202,6 +205,7 @@ class AsyncClient:
             "only": only,
             "avoid": avoid,
             "metadata": metadata,
+            "residency": residency,
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)

@@ -13,6 +13,7 @@ from pydantic import JsonValue, TypeAdapter
 from typing_extensions import Unpack
 
 from ..config import OffEntry, Policy, Secret
+from ..config.residency import Residency
 from ..drivers.base import close
 from ..drivers.blocking import BlockingDriver
 from ..providers.base import Provider
@@ -151,7 +152,7 @@ class Client:
         running = Running(self._core, route, messages, options, stream=True, response_model=response_model)
         return Stream(running, BlockingDriver(running.steps, running.port, self._core.lock))
 
-    def embed(
+    def embed(  # noqa: PLR0913  # options, all by name
         self,
         route: str,
         inputs: str | Sequence[str],
@@ -161,6 +162,7 @@ class Client:
         only: Sequence[str] | None = None,
         avoid: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        residency: Residency | Mapping[str, Sequence[str]] | None = None,
         extra: Mapping[str, Mapping[str, JsonValue]] | None = None,
     ) -> Embeddings:
         """Turn texts into vectors.
@@ -174,6 +176,7 @@ class Client:
         :param only: targets, providers, operators or authors that alone may be asked.
         :param avoid: those that may not be asked.
         :param metadata: words of yours for log events.
+        :param residency: where the texts may be stored and inference may run, besides what the route says.
         :param extra: vendor-only options, ``{"dashscope": {"text_type": "query"}}``.
         :raises AllTargetsFailedError: no target answered; its ``exceptions`` has one error per attempt and skip.
         :raises DeadlineExceededError: the deadline passed first.
@@ -192,6 +195,7 @@ class Client:
             "only": only,
             "avoid": avoid,
             "metadata": metadata,
+            "residency": residency,
             "extra": extra,
         }
         embedding = Embedding(self._core, route, inputs, options)

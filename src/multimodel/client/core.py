@@ -133,6 +133,12 @@ class Core:
         why = self.obstacle(planned, needs)
         return planned.barred or why if why is None or why[0] not in ("off", "residency") else why
 
+    def lasting_obstacle(self, planned: Planned) -> tuple[str, str] | None:
+        """Say why a target is not eligible, wherever the keys and variables are set that are not set here."""
+        why, account = self.ruled_out(planned), planned.account
+        missing = account.lacks_key or account.name in self.policy.origin.unset
+        return None if why is not None and why[0] == "unavailable" and missing else why
+
     def budget(self, name: str, limits: BudgetConfig) -> Budget | None:
         """Return what a call that begins now may spend; None is no limit."""
         if limits.per_call is None and limits.per_day is None:

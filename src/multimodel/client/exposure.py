@@ -38,21 +38,14 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
 
 def _why_not(core: Core, planned: Planned, route: Route) -> str | None:
     """Say why a target is not asked, here and wherever the keys are."""
-    why = core.ruled_out(planned)
-    if why is not None and why[0] == "off":
-        return f"switched off: {why[1]}"
     missing = sorted(planned.plan.lacks.intersection(route.requires))
     if missing:
         return f"the route requires {', '.join(missing)}"
-    if why is not None and why[0] == "budget":
-        return f"the route has a budget, and {why[1]}"
-    if why is None or (why[0] == "unavailable" and _lacks_a_secret(core, planned)):
+    why = core.lasting_obstacle(planned)
+    if why is None:
         return None
-    return why[1].partition("\n")[0]
-
-
-def _lacks_a_secret(core: Core, planned: Planned) -> bool:
-    return planned.account.lacks_key or planned.account.name in core.policy.origin.unset
+    said = {"off": "switched off: ", "budget": "the route has a budget, and "}
+    return said.get(why[0], "") + why[1].partition("\n")[0]
 
 
 def _member(core: Core, planned: Planned, why_not: str | None, weight: float, keys: dict[str, str]) -> Member:

@@ -63,16 +63,16 @@ class Reach:
         return planned
 
     def _check(self, planned: Planned, now: Callable[[], float]) -> Callable[[], None]:
-        """Return what raises once a target was cut off; it looks twice a second at most."""
-        target, jurisdiction, look_at = planned.plan.target, planned.plan.jurisdiction, 0.0
+        """Return what raises once a target was cut off; it looks twice a second at most, and has just been asked."""
+        target, jurisdiction, look_at = planned.plan.target, planned.plan.jurisdiction, now() + _CHECK
 
         def check() -> None:
             nonlocal look_at
             moment = now()
             if moment < look_at:
                 return
-            first, look_at = not look_at, moment + _CHECK
-            off = None if first else self._switches.cuts(target, jurisdiction)  # it was asked before the first
+            look_at = moment + _CHECK
+            off = self._switches.cuts(target, jurisdiction)
             if off is not None:
                 raise PolicyDeniedError(f"cut off: {off.kind} {off.name}", kind="policy_denied.cut", code="off")
 

@@ -72,6 +72,8 @@ class Running:
         able: list[Planned] = []
         demand = Demand(request)
         for planned in held.selected(name, choices.only, choices.avoid):
+            if choices.residency is not None and planned.fetch_media:  # addresses of media are anywhere
+                planned = replace(planned, fetch_media=False)  # noqa: PLW2901  # the same target, for this call
             why = core.obstacle(planned, needs, choices.residency) or demand.misfit(planned)
             if why is None:
                 able.append(planned)

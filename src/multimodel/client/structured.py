@@ -225,9 +225,12 @@ class Judge:
         attempts[place] = replace(attempts[place], outcome=error.kind)
 
     def _rest(self, plan: TargetPlan) -> list[TargetPlan]:
-        tried = {one.target for one in self._call.attempts}
-        after = self._plans[self._plans.index(plan) + 1 :]
-        return [other for other in after if other.target not in tried]
+        """Return who is left: those after ``plan``, then those before it that only lost a race."""
+        tried = {one.target for one in self._call.attempts if one.outcome != "lost"}
+        lost = {one.target for one in self._call.attempts if one.outcome == "lost"}
+        place = self._plans.index(plan)
+        left = [*self._plans[place + 1 :], *(other for other in self._plans[:place] if other.target in lost)]
+        return [other for other in left if other.target not in tried]
 
 
 _OF_SCHEMAS = ("response_format", "schema")

@@ -72,7 +72,7 @@ class Switchboard:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
         for route, settings in held.policy.routes.items():
-            live = [one for one in ranked(held.chain(route), settings.traffic) if self._is_live(one)]
+            live = [one for one in ranked(held.chain(route), settings.traffic) if self._core.lasting_obstacle(one) is None]
             left = [planned for planned in live if not covered(planned)]
             here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
             if any(some and all(map(covered, some)) for some in (live, here)):
@@ -80,20 +80,13 @@ class Switchboard:
             elif len(left) < len(live):
                 changed.append(_loss(route, live, left))
         for planned in held.everybody():
-            if self._is_live(planned) and covered(planned):
+            if self._core.lasting_obstacle(planned) is None and covered(planned):
                 stops[planned.plan.target] = None
         return Impact(kind, tuple(stops), tuple(stranded), tuple(changed))
 
     def meaning(self, name: str, *, kind: OffKind | None = None) -> OffEntry:
         """Return what a name means: the entry that ``off`` would write, without a reason."""
         return _entry(kind or self._kind_of(name, weights=False), name)
-
-    def _is_live(self, planned: Planned) -> bool:
-        """Whether a target is asked: here, or where the keys and variables are set that are not set here."""
-        why, account = self._core.ruled_out(planned), planned.account
-        if why is None or why[0] != "unavailable":
-            return why is None
-        return account.lacks_key or account.name in self._core.policy.origin.unset
 
     def on(self, name: str, *, by: str | None) -> tuple[OffEntry, ...]:
         """Switch on; return the entries that were lifted.

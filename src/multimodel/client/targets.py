@@ -33,9 +33,9 @@ __all__ = [
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
-_VECTORS = "embeddings"
 _NO_WORD = 8  # characters; what is shorter is `none`, `EMPTY` and the like
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
+_VECTORS = "embeddings"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,11 +105,14 @@ class Policy(Settings):
     switch_file: Filename | None = None
     ledger: Filename | None = None
     _origin: Origin = PrivateAttr(default_factory=Origin)
+    _folder: FilePath = PrivateAttr(default=FilePath())
 
     def model_post_init(self, context: Any, /) -> None:
         """Keep where the policy comes from."""
         if isinstance(context, dict) and "origin" in context:
             self._origin = context["origin"]
+        if self.switch_file is not None and not self.switch_file.is_absolute():
+            self._folder = FilePath.cwd()  # wherever the process goes from here, it is that file
 
     @field_validator("providers", mode="before")
     @classmethod
@@ -152,7 +155,7 @@ class Policy(Settings):
         switches.
         """
         if self.switch_file is not None or self.source is None:
-            return self.switch_file
+            return None if self.switch_file is None else self._folder / self.switch_file
         return self.source.resolve().with_name("multimodel.off.json")
 
     @property

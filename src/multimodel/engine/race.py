@@ -7,7 +7,7 @@ from .course import Course
 from .flight import Flight
 from .health import Health
 from .limits import SHARES, content_limit, own_limit
-from .rules import RULES
+from .rules import NOT_SENT, RULES
 from .settings import HedgeSettings, TargetPlan
 from .steps import Cancel, Commit, Ended, Event, First, Start, Woke
 
@@ -91,6 +91,8 @@ class Race:
             self.loser = flight.plan
         if error is not None and RULES[error.kind].next == "window":
             course.window_floor = max(course.window_floor or 0, flight.plan.window or 0)
+        if error is not None and error.kind in NOT_SENT and flight.plan is not self._lead:
+            course.asked -= {self._lead.key, flight.plan.key}  # the one was alone, the other has its turn still
         if flight is self._winner or (self.verdict is None and not self.flights):
             self.verdict = flight, ended
             if error is not None and self._refused is not None:

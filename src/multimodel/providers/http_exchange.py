@@ -112,15 +112,20 @@ class Exchange:
             return False
         if isinstance(error, CallError):
             self._complete(error)
-            return False
+            return error.kind == "policy_denied.cut" and self._known
         failure = self._failure(error)
         if failure is None:
             return False
         self._complete(failure)
-        decoder = self._decoder
-        if self._draining or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal):
-            return True  # the answer, or the refusal, is known: what breaks afterwards changes nothing
+        if self._known:
+            return True
         raise failure from None
+
+    @property
+    def _known(self) -> bool:
+        """Whether the answer, or the refusal, is known: what breaks afterwards changes nothing."""
+        decoder = self._decoder
+        return self._draining or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal)
 
     def _complete(self, failure: CallError) -> None:
         """Say what the headers said, where the failure does not know better."""

@@ -119,7 +119,11 @@ class Wire:
         self._connect_by = min(self.limit, self._now() + self._connect)
 
     def left_to_connect(self) -> float:
-        """Seconds until the connection must stand; raises ``ConnectTimeout`` when there are none."""
+        """Seconds until the connection must stand; raises ``ConnectTimeout`` when there are none.
+
+        :raises PolicyDeniedError: the vendor was cut off.
+        """
+        self._check()
         left = self._connect_by - self._now()
         if left <= 0.0 or (self._given_up is not None and self._given_up()):
             raise httpcore2.ConnectTimeout

@@ -92,17 +92,18 @@ class Reader:
     def _wait(self, step: Callable[[], Any], seconds: float) -> Any:
         if seconds <= 0:
             raise LateError
+        self._check()  # once it is begun, a step goes on whoever waits
         done: Future[Any] = Future()
         self._busy = True
         self._steps.put((step, done))
         while True:
-            self._check()
             try:
                 error = done.exception(min(seconds, _CHECK))
             except TimeoutError:
                 seconds -= _CHECK
                 if seconds <= 0:
                     raise LateError from None
+                self._check()
             else:
                 break
         self._busy = False
