@@ -72,7 +72,9 @@ class Switchboard:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
         for route, settings in held.policy.routes.items():
-            live = [one for one in ranked(held.chain(route), settings.traffic) if self._core.lasting_obstacle(one) is None]
+            live = [
+                one for one in ranked(held.chain(route), settings.traffic) if self._core.lasting_obstacle(one) is None
+            ]
             left = [planned for planned in live if not covered(planned)]
             here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
             if any(some and all(map(covered, some)) for some in (live, here)):
