@@ -80,6 +80,18 @@ def test_leave_a_vendor_is_answered_by_the_other(vendors, capsys):
     assert vendors[0].log == []
 
 
+def test_leave_a_vendor_from_a_shell_is_known_tried_done_and_shown(vendors, tmp_path):
+    for vendor in vendors:
+        vendor.answer = "Nobody answers alone."
+    environ = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    command = ["sh", str(EXAMPLES / "leave_a_vendor.sh")]
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "passed: 10 of 10 calls answered while `alibaba` could not be reached" in ran.stdout
+    assert "whole: 2 entries, head " in ran.stdout
+    assert {file.name for file in tmp_path.glob("*.html")} == {"drill.html", "risk.html"}
+
+
 def test_stream_to_web_streams_and_stops_when_the_browser_leaves(vendors):
     vendors[0].answer = "one two three four"
     module = runpy.run_path(str(EXAMPLES / "stream_to_web.py"))

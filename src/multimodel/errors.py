@@ -66,6 +66,7 @@ __all__ = [
     "StreamInterruptedError",
     "TruncatedStreamError",
     "error_for",
+    "shortened",
 ]
 
 Kind = Literal[
@@ -103,7 +104,7 @@ Kind = Literal[
 Scope = Literal["target", "credential", "credential_model", "endpoint"]
 """What a failure says something about."""
 
-MAX_TEXT = 2000
+_MOST_BYTES = 2000
 _SHOWN = 8
 
 
@@ -128,7 +129,7 @@ class ConfigurationError(MultimodelError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
+        return shortened(self.message if self.hint is None else f"{self.message}\nhint: {self.hint}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), (self.message,), {"hint": self.hint, "problems": self.problems})
@@ -203,21 +204,17 @@ class CallError(MultimodelError):
 
     def __str__(self) -> str:
         head = self.message or self.kind.replace("_", " ").replace(".", ": ")
-        facts = [
-            f"{name} {value}"
-            for name, value in (
-                ("target", self.target),
-                ("status", self.status),
-                ("code", self.code),
-                ("request", self.request_id),
-                ("retry after", None if self.retry_after is None else f"{self.retry_after:g} s"),
-            )
-            if value is not None
-        ]
+        after = None if self.retry_after is None else f"{self.retry_after:g} s"
+        named = {
+            "target": self.target,
+            "status": self.status,
+            "code": self.code,
+            "request": self.request_id,
+            "retry after": after,
+        }
+        facts = [f"{name} {value}" for name, value in named.items() if value is not None]
         text = f"{head} ({', '.join(facts)})" if facts else head
-        if self.hint:
-            text = f"{text}\nhint: {self.hint}"
-        return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+        return shortened(f"{text}\nhint: {self.hint}" if self.hint else text)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -397,19 +394,23 @@ class AllTargetsFailedError(CallError, ExceptionGroup[CallError]):
 
     def derive(self, excs: Sequence[CallError]) -> AllTargetsFailedError:  # type: ignore[override]  # ours holds CallErrors only
         """Return a group of the same facts around ``excs`` (used by ``except*`` and ``split``)."""
-        facts = self._facts()
-        return type(self)(self.message, excs, **facts)
+        return type(self)(self.message, excs, **self._facts())
 
     def __str__(self) -> str:
-        lines = [CallError.__str__(self)]
-        lines += [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:_SHOWN]]
+        told = [f"  - {str(error).splitlines()[0][:200]}" for error in self.exceptions[:_SHOWN]]
+        lines = [CallError.__str__(self), *told]
         if len(self.exceptions) > _SHOWN:
             lines.append(f"  - … and {len(self.exceptions) - _SHOWN} more")
-        text = "\n".join(lines)
-        return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+        return shortened("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), (self.message, list(self.exceptions)), self._facts())
+
+
+def shortened(text: str) -> str:
+    """Cut what an error says to 2 KB."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= _MOST_BYTES else data[: _MOST_BYTES - 3].decode("utf-8", "ignore") + "…"
 
 
 def _rebuild(cls: type[Any], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:

@@ -169,6 +169,7 @@ def test_of_a_good_policy_nothing_is_said_but_notes(folder, put_weights, monkeyp
         "DEEPSEEK_API_KEY",
         "OPENAI_API_KEY",
         "SILICONFLOW_API_KEY",
+        "TOGETHER_API_KEY",
     ):
         monkeypatch.setenv(variable, f"sk-{variable}")
     monkeypatch.setenv("DASHSCOPE_BATCH_KEY", "sk-batch")

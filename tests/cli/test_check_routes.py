@@ -258,6 +258,12 @@ def test_limits_that_cannot_hold_are_told(check, settings, told):
     assert found == ([] if told is None else [told])
 
 
+def test_a_shadow_beside_a_budget_is_told(check):
+    found = check("  chat: {chain: [one:m], budget: {per_day: 9 USD}, shadow: {target: 'two:m'}}\n")
+    told = "warning shadow-not-charged: the copies for the `shadow` are not charged to the route's `budget`"
+    assert told in found
+
+
 def test_a_fallback_that_gets_less_time_when_others_are_silent_is_a_note(check):
     limits = "timeouts: {first_content: 10s}, deadline: 32s, max_attempts: 9"
     assert check(f"  chat: {{chain: [one:m, two:m, three:m, four:m], {limits}}}\n") == [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -19,7 +20,9 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["off", "--help"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["off", "--help"], ["archive", "add", "--help"], ["nonsense"], ["archive"]]
+)
 def test_help_version_and_misuse_load_no_third_party_module(arguments):
     ran = subprocess.run(
         [sys.executable, "-c", LIST_LOADED.format(arguments=arguments)], check=False, capture_output=True, text=True
@@ -35,9 +38,11 @@ def test_the_version_is_printed(run):
 
 
 def test_help_names_every_command(run):
-    commands = ("init", "check", "complete", "status", "off", "on", "providers", "schema", "explain", "archive")
     shown = run("--help").out
-    assert all(f"\n    {command} " in shown for command in commands)
+    assert re.findall(r"^    ([a-z]+) ", shown, re.MULTILINE) == [
+        *("init", "check", "schema", "complete", "explain", "simulate", "status", "off", "on"),
+        *("audit", "risk", "archive", "drill", "providers"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,86 @@ def test_the_policy_may_be_named_before_or_behind_the_command(run, policy, monke
     assert run("explain", "chat").code == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", ["--config {} archive list", "archive --config {} list", "archive list --config {}"]
+)
+def test_a_command_of_a_group_takes_the_policy_anywhere(run, policy, put_weights, arguments):
+    policy.write_text("providers: {local: {archive: kept}}\nroutes: {chat: {chain: [local:tiny]}}\n", encoding="utf-8")
+    put_weights(policy.parent / "kept" / "tiny")
+    assert "tiny" in run(*arguments.format(policy).split()).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "drill chat --without alibaba --html {}",
+        "drill chat --without alibaba --json {}",
+        "risk --html {}",
+        "simulate --outage alibaba:1m --svg {}",
+    ],
+)
+@pytest.mark.parametrize("file", ["missing/report", "folder"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_done(run, policy, folder, arguments, file):
+    (folder / "folder").mkdir()
+    ran = run(*arguments.format(file).split())
+    assert (ran.code, ran.out) == (2, "")
+    assert f"`{file}` cannot be written\nhint: name a file in a folder that exists\n" in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("drill verify", "there is no report to verify\nhint: write its file behind `verify`"),
+        *(
+            (
+                f"explain chat --needs {need}",
+                f"`{need}` is nothing that a call can need\nhint: write tokens as in `input=2000`",
+            )
+            for need in ("input=many", f"output={'9' * 5000}")
+        ),
+    ],
+)
+def test_a_hint_says_what_to_write(run, policy, arguments, told):
+    assert run(*arguments.split()).err == f"error: {told}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "explain {}",
+        "explain --call {}",
+        "off {} --reason x",
+        "risk --ledger {}",
+        "audit verify {}",
+        "drill verify {}",
+        "drill chat --without {}",
+        "archive add {}",
+        "simulate --outage {}",
+    ],
+)
+def test_a_name_that_is_told_commands_no_terminal(run, policy, arguments):
+    ran = run(*arguments.format("\x1b[2Jx").split())
+    assert ran.code in {1, 2}
+    assert "�[2Jx" in ran.err
+    assert "\x1b" not in ran.err + ran.out
+
+
+def test_before_the_first_switch_there_is_no_log_to_verify(run, policy):
+    ran = run("audit", "verify")
+    assert ran.code == 1
+    assert ran.err.startswith("error: there is no audit log ")
+    assert "hint: it begins with the first switch" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [["--config", "", "status"], ["check", ""], ["simulate", ""]])
+def test_a_policy_without_a_name_is_not_the_one_that_lies_here(run, policy, arguments):
+    """As where a script's variable is empty: `off` would switch in the wrong file."""
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: the name of the policy file is empty\nhint: leave it out, or name a file\n"
+
+
 def test_config_wins_over_the_environment(run, policy, monkeypatch):
     monkeypatch.setenv("MULTIMODEL_CONFIG", "missing.yaml")
     assert run("--config", str(policy), "explain", "chat").code == 0
@@ -87,7 +172,8 @@ def test_an_error_is_one_line_and_a_hint_never_a_traceback(run, policy):
 def test_a_policy_that_is_missing_is_an_error(run):
     ran = run("--config", "missing.yaml", "status")
     assert ran.code == 1
-    assert ran.err.startswith("error: there is no policy file `missing.yaml`\nhint: ")
+    hint = "write one with `multimodel init`, or name one that is there"
+    assert ran.err == f"error: there is no policy file `missing.yaml`\nhint: {hint}\n"
 
 
 def test_all_mistakes_of_a_policy_are_told_by_every_command(run, policy):
@@ -118,6 +204,18 @@ def test_output_to_a_reader_that_has_gone_ends_quietly():
     assert process.stderr.read() == ""
     assert process.wait() == 141
     process.stderr.close()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("check --json", 0), ("off openai --reason x --force", 0), ("explain x", 1)]
+)
+def test_streams_that_are_closed_change_nothing_else(policy, closed, arguments, code):
+    command = f'"$0" -m multimodel {arguments} {closed}'
+    ran = subprocess.run(["sh", "-c", command, sys.executable], check=False, capture_output=True, text=True)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "mistake" not in ran.stdout  # that is no data
 
 
 def test_names_that_the_output_cannot_spell_are_no_error(launch, policy):

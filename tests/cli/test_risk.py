@@ -115,8 +115,6 @@ def test_mistakes_are_told_with_what_to_do(run, policy, folder):
     (folder / "other.db").write_text("no database " * 50, encoding="utf-8")
     ran = run("risk", "--ledger", "other.db")
     assert (ran.code, "cannot be read" in ran.err) == (1, True)
-    ran = run("risk", "--html", "no/such/risk.html")
-    assert (ran.code, ran.err.splitlines()[-1]) == (1, "error: `no/such/risk.html`: No such file or directory")
 
 
 class Tags(HTMLParser):

@@ -131,6 +131,16 @@ def test_a_switch_file_that_cannot_be_written_is_an_error_with_a_hint(run, polic
     assert "cannot be written: No such file or directory; nothing was changed\nhint: " in ran.err
 
 
+def test_the_log_can_be_followed_while_the_switch_file_and_the_policy_are_damaged(run, policy, folder):
+    assert run("off", "openai", "--reason", "x", "--force").code == 0
+    (folder / "multimodel.off.json").write_text("", encoding="utf-8")
+    policy.write_text(policy.read_text(encoding="utf-8") + "bogus: 1\n", encoding="utf-8")
+    assert run("status").code == 1
+    ran = run("audit", "verify")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("whole: 1 entries, head ")
+
+
 def test_on_names_what_the_policy_itself_holds(run, policy):
     policy.write_text(policy.read_text(encoding="utf-8") + "off: [{operator: alibaba, reason: x}]\n", encoding="utf-8")
     policy.write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import pickle
@@ -16,7 +17,9 @@ from multimodel import (
     AllTargetsFailedError,
     AsyncClient,
     AttemptTimeoutError,
+    AuthenticationError,
     BadRequestError,
+    CallError,
     Client,
     ConfigurationError,
     DeadlineExceededError,
@@ -173,6 +176,20 @@ def test_when_nobody_answers_the_error_has_one_error_per_attempt(vendors):
     assert [type(inner) for inner in error.exceptions] == [QuotaExhaustedError, AttemptTimeoutError]
     assert len(pickle.loads(pickle.dumps(error)).exceptions) == 2
     assert len(str(error)) <= 2048
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_vendors_code_or_id_that_tells_the_key_is_left_out(vendors, wire, caplog):
+    caplog.set_level(logging.DEBUG)
+    said = {"code": "Incorrect API key: sk-first", "request_id": "sk-first", "message": "no"}
+    vendors[0].fault = faults.body(json.dumps(said | {"error": said}), status=401)
+    with Client(policy(vendors, wire, chain=["first:qwen-plus"])) as client, pytest.raises(CallError) as caught:
+        client.complete("chat", "Hi")
+    assert (
+        "sk-first"
+        not in f"{caught.value} {caught.value.report} {caplog.records} {[vars(one) for one in caplog.records]}"
+    )
+    assert isinstance(caught.value.exceptions[0], AuthenticationError)
 
 
 def test_a_bad_request_opens_no_socket(vendors):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from multimodel import (
     AllTargetsFailedError,
     AsyncClient,
+    BadRequestError,
     CallError,
     Client,
     ConfigurationError,
@@ -258,6 +259,23 @@ def test_check_tells_whom_a_call_without_a_limit_cannot_pay(vendors, per_call, t
         assert (client.complete("chat", "?").target.provider == "second") == bool(told) == too_small
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"messages": "half a \ud83d"},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "half a \ud83d"}]}]},
+        {"tools": [{"name": "look", "parameters": {"type": "object", "description": "half a \ud83d"}}]},
+    ],
+)
+def test_a_text_that_nobody_can_send_is_a_bad_request_with_a_budget_too(vendors, colour, asked):
+    client = colour.open(policy(vendors, budget={"per_day": 20.0}))
+    with pytest.raises(BadRequestError, match="cannot be written as JSON"):
+        colour.ask(client, **asked)
+    assert vendors[0].log == vendors[1].log == []
+    (day,) = client.status().budgets
+    assert (day.spent, day.reserved) == (0.0, 0.0)
+
+
 def test_a_call_that_must_not_go_on_fails_before_any_socket(vendors, colour):
     with pytest.raises(AllTargetsFailedError) as caught:
         colour.ask(colour.open(policy(vendors, budget={"per_call": 0.01, "then": "error"})))
@@ -422,14 +440,18 @@ def test_thinking_that_no_limit_bounds_is_set_aside():
         assert len(vendor.log) == 1
 
 
-def test_a_shadow_beside_a_budget_is_refused():
-    route = {
-        "chain": ["openai:gpt-4.1-mini"],
-        "budget": {"per_call": "1 USD"},
-        "shadow": {"target": "openai:gpt-4.1", "share": "5%"},
-    }
-    with pytest.raises(ConfigurationError, match="not charged"):
-        Client({"routes": {"chat": route}})
+def test_a_shadow_listens_beside_a_budget_and_is_not_charged_to_it():
+    with FaultyVendor() as vendor:
+        account = {"base_url": vendor.dashscope_url, "api_key": "sk-test", "region": "singapore"}
+        route = {
+            "chain": ["dashscope:qwen-plus"],
+            "budget": {"per_day": "1 USD"},
+            "shadow": {"target": "dashscope:qwen-max", "share": 1.0},
+        }
+        with Client({"providers": {"dashscope": account}, "routes": {"chat": route}}) as client:
+            answer = client.complete("chat", "x", max_tokens=100)
+            assert vendor.wait_until(lambda: [one.outcome for one in vendor.log] == ["answered"] * 2)
+            assert client.status().budgets[0].spent == answer.usage.cost
 
 
 @pytest.mark.parametrize("more", [{"operator": "house"}, {"headers": {"authorization": "Bearer sk-own"}}])

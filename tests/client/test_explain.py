@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -382,6 +383,31 @@ def test_an_adapter_of_ones_own_is_explained_as_far_as_it_is_known():
     with Client({"routes": {"chat": {"chain": ["fake:any"]}}}, providers={"fake": FakeProvider()}) as client:
         (target,) = client.explain("chat").targets
     assert (target.reason, target.prices, target.stored_in) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "why"),
+    [
+        ("litellm:openai/m", "litellm is not installed"),
+        ("theirs:m", "no plugin is its adapter `nobodys`"),
+    ],
+)
+def test_a_target_whose_package_is_missing_is_known_to_be_skipped_before_a_call(vendors, monkeypatch, lacking, why):
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    theirs = {"profile": {"name": "theirs", "title": "T", "adapter": "nobodys", "key_required": False, "fact": FACT}}
+    given = policy({"second": provider("second", vendors[1]), "theirs": theirs})
+    given["routes"]["chat"]["chain"] = [lacking, "second:m"]
+    with Client(given) as client:
+        told, state = client.explain("chat"), client.status().routes["chat"][0].state
+        skip = client.complete("chat", "Hi").report.skipped[0]
+        assert client.off("second", reason="drill") == ("chat",)
+    assert (told.targets[0].reason, state, skip.reason, skip.detail) == (
+        "unavailable",
+        "unavailable",
+        "unavailable",
+        why,
+    )
+    assert told.first.startswith("second:m")
 
 
 def test_vectors_cost_what_their_input_does():

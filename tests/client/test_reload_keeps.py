@@ -241,6 +241,7 @@ class Plugin:
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(Plugin, "built", [])
+    monkeypatch.setattr("multimodel.providers.registry.missing", lambda _name: None)
     monkeypatch.setattr("multimodel.providers.registry.adapter", lambda _name: Plugin)
     fact = {"source": "a test", "date": "2026-11-24"}
     profile = {"name": "plug", "title": "P", "operator": "p", "adapter": "plug", "fact": fact}

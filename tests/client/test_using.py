@@ -400,6 +400,7 @@ class Remembering(FakeProvider):
 def plugin(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Remembering, "built", [])
     monkeypatch.setattr(tenants, "_KEPT", 10)
+    monkeypatch.setattr("multimodel.providers.registry.missing", lambda _name: None)
     monkeypatch.setattr(tenants, "adapter", lambda _name: Remembering)
     fact = {"source": "a test", "date": "2026-11-24"}
     profile = {"name": "plug", "title": "P", "operator": "p", "adapter": "plug", "fact": fact}

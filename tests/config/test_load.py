@@ -317,6 +317,18 @@ def test_the_policy_file_is_named_by_the_variable_or_stands_in_the_folder(tmp_pa
     assert find_policy({"MULTIMODEL_CONFIG": "/etc/x.yaml"}, tmp_path) == Path("/etc/x.yaml")
 
 
+@pytest.mark.parametrize("left", ["a link to nothing", "a switch file"])
+def test_a_policy_that_has_just_gone_is_not_replaced_by_the_built_in_one(tmp_path, left):
+    if left == "a switch file":
+        (tmp_path / "multimodel.off.json").write_text("{}", encoding="utf-8")
+    else:
+        (tmp_path / "multimodel.yaml").symlink_to("releases/42/multimodel.yaml")
+    found = find_policy({}, tmp_path)
+    assert found == tmp_path / "multimodel.yaml"
+    with pytest.raises(ConfigurationError, match="there is no policy file"):
+        load_policy(found, environ={}, profiles={})
+
+
 def test_a_policy_has_the_same_fingerprint_in_every_process(load: Load) -> None:
     policy = load(f"{LEAST}\nproviders: {{openai: {{api_key: sk-one}}}}")
     code = (

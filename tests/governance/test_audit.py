@@ -117,10 +117,17 @@ def test_long_lines_are_chained_too(log):
     assert log.verify().entries == 9
 
 
+@pytest.mark.parametrize("content", ["routes: {}", "[]", "routes:\n  chat: {}", "\0"])
+def test_another_file_is_no_log_that_a_crash_cut_off(tmp_path, content):
+    (tmp_path / "other").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="other:1: the line is no entry of an audit log"):
+        AuditLog(tmp_path / "other").verify()
+
+
 def test_a_log_that_is_not_there_is_told(tmp_path):
     log = AuditLog(tmp_path / "none.audit.jsonl")
     assert log.head() is None
-    with pytest.raises(ConfigurationError, match=r"none\.audit\.jsonl: the audit log cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"there is no audit log .*none\.audit\.jsonl"):
         log.verify()
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -66,7 +66,8 @@ def installed(monkeypatch: pytest.MonkeyPatch):
 
     def install(**found: object) -> None:
         entry_points = tuple(FakeEntryPoint(name, plugin) for name, plugin in found.items())
-        monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: entry_points)
+        found_in = {registry.GROUP: entry_points}
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found_in.get(group, ()))
         registry.plugins.cache_clear()
 
     return install
@@ -266,3 +267,24 @@ def test_asking_for_names_loads_no_yaml():
         "assert 'dashscope' in profiles({})\nassert list(profiles({}))\nassert 'yaml' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- packages ---
+
+
+class Forbidding:
+    """An import hook under which nothing is installed."""
+
+    def find_spec(self, name: str, *_more: object) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_a_package_that_an_import_hook_forbids_is_missing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "litellm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Forbidding()])
+    assert registry.missing("litellm") == "litellm is not installed"
+
+
+def test_a_stand_in_for_a_package_counts_as_installed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "litellm", ModuleType("litellm"))
+    assert registry.missing("litellm") is None

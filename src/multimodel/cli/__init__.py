@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments; None are those of the process.
     """
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # not a text file of the process
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # suppressed
@@ -72,6 +73,13 @@ def _run(argv: Sequence[str] | None) -> int:
         print_error(f"`{error.filename}`: {error.strerror}")
         return FAILED
     return code
+
+
+def _fill_closed_streams() -> None:
+    """Put nothing where the process was started without a stream: what goes to one must never land in another."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _forget_output() -> None:

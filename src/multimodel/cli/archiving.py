@@ -33,7 +33,7 @@ def add(args: Namespace) -> int:
     added = _archive(args).add(Path(args.folder), facts, args.name)
     manifest = added.manifest
     for path in added.left_out:
-        tell(plain(f"note: left out, because nothing reads it: {path}"))
+        tell(f"note: left out, because nothing reads it: {path}")
     unknown = [word for word in ("source", "revision", "author") if getattr(manifest, word) is None]
     unknown += ["licence"] if manifest.licence.name is None else []
     if unknown:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..governance.audit import AuditLog
-from .opening import open_to_switch
+from .opening import audit_log
 from .printing import print_json, tell
 
 __all__ = ["audit"]
@@ -14,11 +14,7 @@ __all__ = ["audit"]
 
 def audit(args: Namespace) -> int:
     """Verify the log of a policy, or a copy of one, and print its head."""
-    if args.file is not None:
-        log = AuditLog(Path(args.file))
-    else:
-        with open_to_switch(args) as client:
-            log = client._core.switches.audit  # noqa: SLF001  # for people, so for no other caller
+    log = audit_log(args) if args.file is None else AuditLog(Path(args.file))
     found = log.verify(args.head)
     if args.json:
         print_json(found)

@@ -120,11 +120,11 @@ def _tell_report(report: Report) -> None:
         heads = ("attempt", "target", "why", "outcome", "first content", "end", "status", "code", "tokens", "USD")
         print_table(heads, _attempts(report), data=False)
     for skip in report.skipped:
-        tell(plain(f"not asked: {skip.target}, {skip.reason}" + (f": {skip.detail}" if skip.detail else "")))
+        tell(f"not asked: {skip.target}, {skip.reason}" + (f": {skip.detail}" if skip.detail else ""))
     for note in report.notes:
-        tell(plain(f"note: {note}"))
+        tell(f"note: {note}")
     for loss in report.losses:
-        tell(plain(f"lost: {loss.what} at {loss.target}, {loss.detail}"))
+        tell(f"lost: {loss.what} at {loss.target}, {loss.detail}")
 
 
 def _attempts(report: Report) -> Iterator[tuple[object, ...]]:
@@ -140,4 +140,4 @@ def _tell_details(error: CallError) -> None:
     """Print the vendors' own words."""
     for one in error.exceptions if isinstance(error, AllTargetsFailedError) else (error,):
         if isinstance(one, CallError) and one.detail:
-            tell(f"{one.target} says: {' '.join(plain(one.detail).split())}")
+            tell(f"{one.target} says: {' '.join(one.detail.split())}")

@@ -19,7 +19,7 @@ __all__ = ["check", "schema"]
 
 def check(args: Namespace) -> int:
     """Print all that is wrong or doubtful; fail on errors, with ``--strict`` on warnings too."""
-    args.config = args.file or args.config
+    args.config = args.config if args.file is None else args.file
     found = _problems(args)
     counts = Counter(problem.severity for problem in found)
     if args.sarif:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -18,9 +17,9 @@ from ..errors import ConfigurationError
 from ..governance.drill import DrillReport, Limits, Phase
 from ..governance.drill_file import hash_of, json_of, page_of, read_report
 from ..governance.drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
-from .opening import open_client, open_to_switch, policy_file
+from .opening import audit_log, check_writable, open_client, policy_file
 from .parser import MisuseError
-from .printing import agreed, print_table, tell
+from .printing import agreed, plain, print_table, tell
 
 __all__ = ["drill"]
 
@@ -56,14 +55,14 @@ def drill(args: Namespace) -> int:
 
 def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
     """Refuse what makes no sense before anything is paid for."""
+    if args.without is None and args.route == "verify":
+        raise MisuseError("there is no report to verify", "write its file behind `verify`")
     if args.without is None:
         raise MisuseError("`--without` is missing", "name an operator, author, provider or target of the route")
     if args.concurrency < 1 or (args.calls is not None and args.calls < 1):
         raise MisuseError("`--calls` and `--concurrency` are at least 1")
-    for name in ("json", "html"):
-        file = Path(getattr(args, name) or "-")
-        if str(file) != "-" and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
-            raise MisuseError(f"`--{name}`: `{file}` cannot be written", "name a file in a folder that exists")
+    check_writable("--json", None if args.json == "-" else args.json)
+    check_writable("--html", args.html)
     added = _read("--max-added-latency", args.max_added_latency, parse_duration)
     success = _read("--min-success", args.min_success, parse_percentage)
     if success is not None and success > 1.0:
@@ -149,13 +148,12 @@ def _verify(args: Namespace) -> int:
         raise MisuseError("a FILE is for `drill verify`", "name the vendor with `--without`")
     report = read_report(Path(args.file))
     found = hash_of(report)
-    print(f"unchanged: `{report.route}` on {report.made_at:%Y-%m-%d %H:%MZ}, {verdict(report)}")
+    print(plain(f"unchanged: `{report.route}` on {report.made_at:%Y-%m-%d %H:%MZ}, {verdict(report)}"))
     print(f"sha256: {found}")
     if policy_file(args) is None:
         tell("note: there is no policy file here, so no audit log to compare it with")
         return 0
-    with open_to_switch(args) as client:
-        log = client._core.switches.audit  # noqa: SLF001  # for people, so for no other caller
+    log = audit_log(args)
     entry = log.find(action="drill", sha256=found)
     if entry is None and not log.file.exists():
         tell("note: there is no audit log here to compare it with")

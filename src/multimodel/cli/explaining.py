@@ -33,7 +33,9 @@ def _route(args: Namespace) -> object:
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     for need in split_needs(needs)[0]:
         if need not in get_args(Need):
-            raise MisuseError(f"`{need}` is nothing that a call can need", did_you_mean(need, get_args(Need)))
+            is_number = need.startswith(("input", "output"))
+            hint = "write tokens as in `input=2000`" if is_number else did_you_mean(need, get_args(Need))
+            raise MisuseError(f"`{need}` is nothing that a call can need", hint)
     with open_to_look(args) as client:
         return client.explain(args.route, needs=needs)
 

@@ -79,15 +79,20 @@ class _Commands:
 
     def group(self, name: str, about: str) -> _Commands:
         """Add a command that has commands of its own."""
-        return _Commands(self._parsers.add_parser(name, help=about, description=about, allow_abbrev=False))
+        return _Commands(self._add_parser(name, about))
 
     def add(self, name: str, run: str, about: str, *, json: bool = False) -> ArgumentParser:
-        """Add a command. ``--config`` may also stand behind its name."""
-        parser: ArgumentParser = self._parsers.add_parser(name, help=about, description=about, allow_abbrev=False)
+        """Add a command."""
+        parser = self._add_parser(name, about)
         parser.set_defaults(run=run)
-        parser.add_argument("--config", metavar="FILE", default=SUPPRESS, help=SUPPRESS)
         if json:
             parser.add_argument("--json", action="store_true", help="print one JSON document")
+        return parser
+
+    def _add_parser(self, name: str, about: str) -> ArgumentParser:
+        """``--config`` may also stand behind its name."""
+        parser: ArgumentParser = self._parsers.add_parser(name, help=about, description=about, allow_abbrev=False)
+        parser.add_argument("--config", metavar="FILE", default=SUPPRESS, help=SUPPRESS)
         return parser
 
 

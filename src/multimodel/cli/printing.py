@@ -18,13 +18,13 @@ _GAP = "  "
 
 
 def tell(text: str) -> None:
-    """Print what is no data."""
-    print(text, file=sys.stderr, flush=True)
+    """Print what is no data, so that it is safe on a terminal, whoever named the things that it is about."""
+    print(plain(text), file=sys.stderr, flush=True)
 
 
 def agreed(question: str) -> bool:
     """Ask on standard error; only a yes is one."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(plain(f"{question} [y/N] "), end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

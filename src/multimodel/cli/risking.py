@@ -18,7 +18,7 @@ from ..governance.ledger import Traffic, read_ledger
 from ..governance.page import json_bytes
 from ..governance.risk import Risk, assess, risk_page
 from ..governance.risk.members import Fact
-from .opening import open_to_look
+from .opening import check_writable, open_to_look
 from .parser import MisuseError
 from .printing import print_table, tell
 
@@ -32,6 +32,7 @@ def risk(args: Namespace) -> int:
     """Print shares, single points and what is left without each vendor."""
     now = datetime.now(UTC)
     since = None if args.since is None else _since(args.since, now)
+    check_writable("--html", args.html)
     with open_to_look(args) as client:
         traffic = _traffic(args, client, since)
         source = client.policy.source

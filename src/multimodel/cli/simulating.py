@@ -11,8 +11,7 @@ from ..config import format_duration
 from ..rehearsal.figures import Figures
 from ..rehearsal.picture import clock, letters, picture
 from ..rehearsal.report import OutageFigures, Phase, Rehearsal, TargetFigures, rehearse
-from .opening import open_to_look
-from .parser import MisuseError
+from .opening import check_writable, open_to_look
 from .printing import plain, print_json, print_table, tell
 from .scenarios import read, route_of, scenario_of
 
@@ -23,10 +22,9 @@ _LONG = 100_000  # calls, of which progress is told
 
 def simulate(args: Namespace) -> int:
     """Play a scenario on a route and print what became of its calls."""
-    args.config = args.policy or args.config
+    args.config = args.config if args.policy is None else args.policy
     asked = read(args)
-    if args.svg is not None and not Path(args.svg).absolute().parent.is_dir():
-        raise MisuseError(f"`--svg`: there is no folder `{Path(args.svg).parent}`")
+    check_writable("--svg", args.svg)
     with open_to_look(args) as client:
         core = client._core  # noqa: SLF001  # for people, so for no other caller
         route = route_of(args.route, asked, core)

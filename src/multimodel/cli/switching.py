@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..types import Target
 from .opening import open_to_look, open_to_switch
 from .parser import MisuseError
-from .printing import agreed, plain, print_json, print_table, tell
+from .printing import agreed, print_json, print_table, tell
 
 __all__ = ["off", "on", "status"]
 
@@ -74,9 +74,7 @@ def on(args: Namespace) -> int:
     """Lift, and print what is off still."""
     with open_to_switch(args) as client:
         for entry in client.on(args.name, by=args.by):
-            tell(
-                plain(f"on again: {entry.kind} `{entry.name}`" + (f", off for: {entry.reason}" if entry.reason else ""))
-            )
+            tell(f"on again: {entry.kind} `{entry.name}`" + (f", off for: {entry.reason}" if entry.reason else ""))
         _print_entries(client)
     return 0
 

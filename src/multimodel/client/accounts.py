@@ -147,7 +147,7 @@ class Accounts:
         return [provider for account in self._known.values() for provider in account.providers]
 
     def _make(self, name: str) -> Account:
-        from ..providers.registry import adapter
+        from ..providers.registry import adapter, missing
 
         config = self._policy.provider(name)
         profile = profile_of(name, config, self.profiles)
@@ -172,6 +172,7 @@ class Accounts:
         setup = ProviderSetup(name, profile, place.base_url, place.wire, key, options)
         if why_not is None and key is None and profile.key and profile.key_required and config.base_url is None:
             why_not, lacks_key = f"no key: `{profile.key[0]}` is not set", True
+        why_not = why_not or missing(profile.adapter)
         given = self._given.get(name)
         if given is not None and self.barrier is not None:
             given = self.barrier.before(name, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from json import dumps
 
 from pydantic_core import to_json
 
@@ -72,7 +73,7 @@ class CostAtMost:
         if not isinstance(self._request, Request):
             return _priced(planned, self._input, 0)
         taken = self._input
-        taken += len(self._said.text.encode()) if goes_on and self._said is not None else 0
+        taken += _bytes(self._said.text) if goes_on and self._said is not None else 0
         taken += sum(map(_message, self._amended.get(plan.target, ())))
         return _priced(planned, _with_prompt(planned, taken), _answer(self._request, planned))
 
@@ -91,7 +92,7 @@ def told_at_most(planned: Planned, taken: int, given: int, *, held: bool) -> flo
 
 
 def _with_prompt(planned: Planned, taken: int) -> int:
-    return taken + (len(planned.prompt.text.encode()) if planned.prompt is not None else 0)
+    return taken + (_bytes(planned.prompt.text) if planned.prompt is not None else 0)
 
 
 def _priced(planned: Planned, taken: int, given: int) -> float | None:
@@ -145,20 +146,25 @@ def budget_settings(budget: BudgetConfig) -> BudgetSettings:
 def tokens_at_most(request: AnyRequest) -> int:
     """Return more tokens than a request has: a token is at least one byte of its text."""
     if isinstance(request, EmbedRequest):
-        return sum(len(text.encode()) + _MESSAGE for text in request.inputs)
-    tools = len(to_json([tool.model_dump() for tool in request.tools])) if request.tools else 0
+        return sum(_bytes(text) + _MESSAGE for text in request.inputs)
+    tools = _bytes(dumps([tool.model_dump() for tool in request.tools], ensure_ascii=False)) if request.tools else 0
     format_ = request.response_format
     schema = len(to_json(format_.json_schema)) if format_ is not None and format_.json_schema is not None else 0
     return tools + schema + sum(map(_message, request.messages))
 
 
 def _message(message: Message) -> int:
-    tokens = _MESSAGE + sum(len(call.name) + len(call.arguments.encode()) + _MESSAGE for call in message.tool_calls)
+    tokens = _MESSAGE + sum(len(call.name) + _bytes(call.arguments) + _MESSAGE for call in message.tool_calls)
     if isinstance(message.content, str):
-        return tokens + len(message.content.encode())
+        return tokens + _bytes(message.content)
     for part in message.content:
         text = getattr(part, "text", None)
-        tokens += len(text.encode()) if text is not None else _MEDIA.get(type(part), 0)
+        tokens += _bytes(text) if text is not None else _MEDIA.get(type(part), 0)
         if isinstance(part, ReasoningPart):  # sealed thinking is input as well
             tokens += len(part.signature or "") + (len(to_json(part.data)) if part.data is not None else 0)
     return tokens
+
+
+def _bytes(text: str) -> int:
+    """Count halves of characters too: whoever writes the request refuses them."""
+    return len(text.encode("utf-8", "surrogatepass"))

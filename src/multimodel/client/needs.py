@@ -22,6 +22,7 @@ _WIDE = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]"
 )
 _WIDE_PER_TOKEN = 4
+_DIGITS = 18  # of a number of tokens, at most
 _FETCH = "set `fetch_media: true` on the route, or hand in the bytes"
 
 
@@ -97,7 +98,7 @@ def split_needs(needs: Iterable[str]) -> tuple[frozenset[str], int, int]:
     tokens = {"input": 0, "output": 0}
     for need in needs:
         name, _, number = str(need).partition("=")
-        if name in tokens and number.isdecimal():
+        if name in tokens and number.isdecimal() and len(number) <= _DIGITS:
             tokens[name] = int(number)
         else:
             words.add(need)

@@ -15,6 +15,7 @@ from ..config.routes import Hedge, Need
 from ..engine.budget import UNPRICED
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import CallError, ConfigurationError
+from ..providers.base import NO_WORD
 from ..providers.pricing import list_prices
 from ..providers.profile import ModelFacts, Price, Profile
 from ..types import Target
@@ -33,7 +34,6 @@ __all__ = [
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
-_NO_WORD = 8  # characters; what is shorter is `none`, `EMPTY` and the like
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
 _VECTORS = "embeddings"
 
@@ -85,7 +85,7 @@ def without_keys(errors: Iterable[CallError], planned: Iterable[Planned]) -> Non
     for error in errors:
         for one in planned if error.detail else ():
             key = one.account.setup.key
-            if key is not None and error.detail is not None and len(key.reveal()) >= _NO_WORD:
+            if key is not None and error.detail is not None and len(key.reveal()) >= NO_WORD:
                 error.detail = error.detail.replace(key.reveal(), "***")
 
 

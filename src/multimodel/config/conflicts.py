@@ -27,8 +27,6 @@ def conflicts(policy: Policy, profiles: Mapping[str, Profile]) -> list[Problem]:
 
 
 def _conflicts(policy: Policy, route: Route, profiles: Mapping[str, Profile]) -> Iterator[tuple[str, str, str]]:
-    if route.shadow is not None and route.budget is not None:
-        yield "shadow", "a `shadow` is not charged to the route's `budget`", "remove one of the two"
     if route.residency is None:
         return
     if route.fetch_media:

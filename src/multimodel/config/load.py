@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..providers.profile import Profile
 from .conflicts import conflicts
 from .fields import inherit
-from .policy import Policy, digest_of
+from .policy import SWITCH_FILE, Policy, digest_of
 from .problems import MistakeError, Origin, Path, Problem, VariableText, refusal, shown
 from .references import Names, dangling, extended
 from .routes import Route
@@ -25,13 +25,22 @@ __all__ = ["Loader", "find_policy", "load_policy", "read_file", "resolved"]
 def find_policy(environ: Mapping[str, str], cwd: FilePath) -> FilePath | None:
     """Return the policy file to use: ``$MULTIMODEL_CONFIG``, or ``multimodel.yaml`` in ``cwd``, or None.
 
-    What the variable names is returned whether or not it exists, so that loading it says what is wrong.
+    What the variable names is returned whether or not it exists, so that loading it says what is wrong. So is the usual
+    file where it is a link to nothing, or its switch file is there without it: the built-in policy would ask who is off.
     """
     named = environ.get("MULTIMODEL_CONFIG")
     if named:
         return cwd / named
     usual = cwd / "multimodel.yaml"
-    return usual if usual.is_file() else None
+    return usual if any(_is_there(one) for one in (usual, usual.with_name(SWITCH_FILE))) else None
+
+
+def _is_there(file: FilePath) -> bool:
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def load_policy(
@@ -75,7 +84,7 @@ def read_file(source: str | FilePath) -> tuple[FilePath, bytes]:
         with path.open("rb") as file:
             return path, file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        hint = "create it, or name another in `MULTIMODEL_CONFIG`"
+        hint = "write one with `multimodel init`, or name one that is there"
         raise ConfigurationError(f"there is no policy file {shown(str(source))}", hint=hint) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"

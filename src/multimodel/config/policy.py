@@ -15,8 +15,9 @@ from .prompt import Prompt
 from .provider import ProviderConfig
 from .routes import Route
 
-__all__ = ["OffEntry", "OffKind", "Policy", "digest_of"]
+__all__ = ["SWITCH_FILE", "OffEntry", "OffKind", "Policy", "digest_of"]
 
+SWITCH_FILE = "multimodel.off.json"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^\S+$")]
@@ -156,7 +157,7 @@ class Policy(Settings):
         """
         if self.switch_file is not None or self.source is None:
             return None if self.switch_file is None else self._folder / self.switch_file
-        return self.source.resolve().with_name("multimodel.off.json")
+        return self.source.resolve().with_name(SWITCH_FILE)
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:

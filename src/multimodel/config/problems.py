@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Literal, Self, TypeAlias
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, shortened
 
 __all__ = [
     "Mark",
@@ -27,7 +27,6 @@ Severity = Literal["error", "warning", "note"]
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: ``("routes", "chat", "chain", 0)``."""
 
-MAX_TEXT = 2000
 _FEW = 16
 _LONG = 60
 _HUGE = 10**15
@@ -143,7 +142,7 @@ def refusal(problems: Iterable[Problem], *, what: str) -> ConfigurationError:
         only = ordered[0]
         return ConfigurationError(str(only).partition("\nhint: ")[0], hint=only.hint, problems=ordered)
     text = "\n".join([f"{len(ordered)} mistakes in {what}", *map(str, ordered)])
-    return ConfigurationError(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…", problems=ordered)
+    return ConfigurationError(shortened(text), problems=ordered)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

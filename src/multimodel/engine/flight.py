@@ -87,8 +87,8 @@ class Flight:
     def _estimated(self, error: CallError | None) -> float | None:
         """What it cost in US dollars, of which no vendor says anything: at most all that it could."""
         if error is not None and self.first is None:
-            never_up = error.kind in ("connection.unsent", "connection.tls", "timeout.connect")
-            if never_up or (error.status is not None and error.status >= _REFUSED):
+            unread = error.kind in ("connection.unsent", "connection.tls", "timeout.connect", "bad_request")
+            if unread or (error.status is not None and error.status >= _REFUSED):
                 return 0.0  # a refusal is no answer, and tokens are what is paid for
         return self._call.cost_at_most(self.plan, goes_on=self.start.how == "continue")
 

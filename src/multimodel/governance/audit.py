@@ -53,6 +53,18 @@ class AuditLog:
         self.file = file
         self._policy = policy
 
+    @classmethod
+    def beside(cls, switch_file: Path | None, policy: Path | None = None) -> AuditLog:
+        """Return the log that belongs to a switch file.
+
+        :raises ConfigurationError: switches are kept in memory, without a log.
+        """
+        if switch_file is None:
+            raise ConfigurationError(
+                "there is no switch file, so there is no audit log", hint="name a policy file, or set `switch_file:`"
+            )
+        return cls(switch_file.with_name(f"{switch_file.stem.removesuffix('.off')}.audit.jsonl"), policy)
+
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a line. The caller keeps other writers out."""
         last = self._last()
@@ -95,6 +107,9 @@ class AuditLog:
         """
         try:
             content = self.file.read_bytes()
+        except FileNotFoundError:
+            hint = f"it begins with the first switch; {_HINT} if there was one"
+            raise ConfigurationError(f"there is no audit log {self.file}", hint=hint) from None
         except OSError as error:
             raise ConfigurationError(f"{self.file}: the audit log cannot be read: {error.strerror}") from error
         *lines, rest = content.split(b"\n")
@@ -103,7 +118,7 @@ class AuditLog:
         known, unfinished, previous = {_NOTHING}, [], _NOTHING
         for number, line in enumerate(lines, 1):
             said = _previous(line)
-            if said is None and number == len(lines) and not rest:
+            if said is None and (not line.startswith(b"{") or (number == len(lines) and not rest)):
                 raise ConfigurationError(f"{self.file}:{number}: the line is no entry of an audit log", hint=_HINT)
             if said is None:
                 unfinished.append(number)

@@ -68,11 +68,7 @@ class Switches:
 
         :raises ConfigurationError: switches are kept in memory, without a log.
         """
-        if self._file is None:
-            raise ConfigurationError(
-                "there is no switch file, so there is no audit log", hint="name a policy file, or set `switch_file:`"
-            )
-        return AuditLog(self._file.with_name(f"{self._file.stem.removesuffix('.off')}.audit.jsonl"), self._policy)
+        return AuditLog.beside(self._file, self._policy)
 
     @property
     def file(self) -> Path | None:

@@ -10,7 +10,7 @@ from ..errors import CallError, error_for
 from ..types import AnswerEvent, AnyRequest, Attempt
 from .profile import Profile
 
-__all__ = ["AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
+__all__ = ["NO_WORD", "AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
 
 
 class StreamProvider(Protocol):
@@ -45,6 +45,10 @@ class AsyncStreamProvider(Protocol):
 
 Provider: TypeAlias = StreamProvider | AsyncStreamProvider
 """An adapter has ``stream``, ``astream`` or both; whichever is missing is derived from the other."""
+
+
+NO_WORD = 8
+"""Characters of a key; what is shorter is `none`, `EMPTY` and the like, and no secret."""
 
 
 class Key(Protocol):

@@ -137,7 +137,7 @@ class HttpProvider:
             attempt.note(note)
         for what, detail in sent.losses:
             attempt.lose(what, detail)
-        return Exchange(codec, dialect, attempt), self._request(sent, attempt.limits.connect)
+        return Exchange(codec, dialect, attempt, self._setup.key), self._request(sent, attempt.limits.connect)
 
     def _encode(self, attempt: Attempt[AnyRequest], dialect: Dialect) -> tuple[Codec | EmbeddingsCodec, WireRequest]:
         request = attempt.request

@@ -19,7 +19,7 @@ from ..types import AnswerEvent, AnyRequest, Attempt
 from ..wire import Codec, Decoder, Dialect
 from ..wire.embeddings import EmbeddingsCodec
 from ..wire.hints import request_id
-from .base import late
+from .base import NO_WORD, Key, late
 from .http_limits import WIRE, Wire
 
 __all__ = ["Exchange"]
@@ -35,10 +35,13 @@ _LEFT_OVER = "the connection held something that nobody had asked for"
 class Exchange:
     """The state of one attempt. Use it as a context manager around all that waits on the network."""
 
-    def __init__(self, codec: Codec | EmbeddingsCodec, dialect: Dialect, attempt: Attempt[AnyRequest]) -> None:
+    def __init__(
+        self, codec: Codec | EmbeddingsCodec, dialect: Dialect, attempt: Attempt[AnyRequest], key: Key | None
+    ) -> None:
         self._codec = codec
         self._dialect = dialect
         self._attempt = attempt
+        self._key = key
         self._now = attempt.now
         limits = attempt.limits
         self._idle = limits.idle
@@ -128,11 +131,21 @@ class Exchange:
         return self._draining or isinstance(decoder, _Refusal) or (decoder is not None and decoder.terminal)
 
     def _complete(self, failure: CallError) -> None:
-        """Say what the headers said, where the failure does not know better."""
+        """Say what the headers said, where the failure does not know better; a code or id that tells the key is none."""
         if failure.status is None:
             failure.status = self._status
         if failure.request_id is None:
             failure.request_id = self._request_id
+        if self._tells_key(failure.code):
+            failure.code = None
+        if self._tells_key(failure.request_id):
+            failure.request_id = None
+
+    def _tells_key(self, said: str | None) -> bool:
+        if self._key is None or said is None:
+            return False
+        key = self._key.reveal()
+        return len(key) >= NO_WORD and key in said
 
     def _failure(self, error: Exception) -> CallError | None:  # noqa: PLR0911  # one row a kind
         """What a failure of the network means; None for a bug."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ConfigurationError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from .base import Provider, ProviderSetup
 
-__all__ = ["GROUP", "Adapter", "adapter", "load_plugin", "plugins"]
+__all__ = ["GROUP", "Adapter", "adapter", "installed", "load_plugin", "missing", "plugins"]
 
 Adapter: TypeAlias = "Callable[[ProviderSetup], Provider]"
 
@@ -56,6 +57,28 @@ def adapter(name: str) -> Adapter:
         raise ConfigurationError(f"{_described(name)} has no adapter", hint="its profile names the adapter it needs")
     theirs: Adapter = found
     return theirs
+
+
+def missing(name: str) -> str | None:
+    """Say what is not installed without which an adapter can ask nobody; None when nothing is.
+
+    Local weights say it themselves, with what else is wrong with them.
+    """
+    if name == "litellm" and not installed("litellm"):
+        return "litellm is not installed"
+    if name not in _OURS and name not in plugins():
+        return f"no plugin is its adapter `{name}`"
+    return None
+
+
+def installed(package: str) -> bool:
+    """Say whether a package can be imported, without importing it."""
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # an import hook forbids it
+        return False
+    except ValueError:  # a stand-in that an application put into `sys.modules`
+        return True
 
 
 @cache

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 
 from ...config import Problem
 from ...governance.archive import archive_doubts
-from ...providers.registry import plugins
+from ...providers.registry import installed, missing
 from .subject import Member, Subject
 
 __all__ = ["problems"]
 
-_OURS = ("http", "litellm", "local")
 _SCHEMAS = ("json_schema", "json_object")
 
 
@@ -25,7 +23,7 @@ def problems(subjects: Sequence[Subject]) -> Iterator[Problem]:
                 told.add(str(member))
                 yield from _target(subject, member)
     wanting = next((one for one in subjects if not set(_SCHEMAS).isdisjoint(one.route.requires)), None)
-    if wanting is not None and find_spec("jsonschema") is None:
+    if wanting is not None and not installed("jsonschema"):
         message = "`jsonschema` is not installed: answers are checked against types, but not against schemas"
         hint = "pip install 'multimodel[schema]'"
         yield wanting.tell("note", wanting.at("requires"), message, hint, code="schema-unchecked", at_key=True)
@@ -42,9 +40,6 @@ def _target(subject: Subject, member: Member) -> Iterator[Problem]:
         for doubt in archive_doubts(planned.account.setup.options["archive"], planned.plan.target.model):
             message = f"{member} {doubt.message}"
             yield subject.tell(doubt.severity, member.path, message, doubt.hint, code=doubt.code)
-    elif adapter == "litellm" and find_spec("litellm") is None:
-        message, hint = f"{member} cannot be asked: litellm is not installed", "pip install 'multimodel[litellm]'"
-        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
-    elif adapter not in _OURS and adapter not in plugins() and not planned.account.given:
-        message, hint = f"{member} cannot be asked: no plugin is its adapter `{adapter}`", "install it"
-        yield subject.tell("warning", member.path, message, hint, code="extra-missing")
+    elif not planned.account.given and (lacking := missing(adapter)) is not None:
+        hint = "pip install 'multimodel[litellm]'" if adapter == "litellm" else "install it"
+        yield subject.tell("warning", member.path, f"{member} cannot be asked: {lacking}", hint, code="extra-missing")

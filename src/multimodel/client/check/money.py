@@ -1,4 +1,4 @@
-"""Whether a budget lets the targets of a route be asked."""
+"""Whether a budget lets the targets of a route be asked, and holds all that they cost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ __all__ = ["problems"]
 
 
 def problems(subject: Subject) -> Iterator[Problem]:
-    """Tell who costs more than may be spent, by what is set aside for the shortest question."""
+    """Tell what is spent besides, and who costs more than may be spent, by what is set aside for the shortest question."""
     budget = subject.route.budget
+    if budget is not None and subject.route.shadow is not None and not subject.inherits("budget", "shadow"):
+        message, hint = "the copies for the `shadow` are not charged to the route's `budget`", "keep its `share` small"
+        yield subject.tell("warning", subject.at("shadow"), message, hint, code="shadow-not-charged", at_key=True)
     if budget is None or subject.inherits("budget", "params"):
         return
     for limit, most in (("per_call", budget.per_call), ("per_day", budget.per_day)):

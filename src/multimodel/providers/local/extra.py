@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from importlib.util import find_spec
 
 from ...errors import ConfigurationError
+from ..registry import installed
 
 __all__ = ["require"]
 
@@ -21,9 +21,9 @@ def require(*, convert: bool = False) -> None:
     :param convert: whether GGUF is to be converted.
     :raises ConfigurationError: when a package is missing or too old.
     """
-    missing = [name for name in (*_LOAD, *(_CONVERT if convert else ())) if find_spec(name) is None]
+    missing = [name for name in (*_LOAD, *(_CONVERT if convert else ())) if not installed(name)]
     if missing:
         raise ConfigurationError(f"local weights need {', '.join(f'`{name}`' for name in missing)}", hint=_HINT)
-    installed = version("transformers")
-    if tuple(int(part) for part in installed.split(".")[:2]) < _TRANSFORMERS:
-        raise ConfigurationError(f"`transformers` {installed} is too old for local weights", hint=_HINT)
+    found = version("transformers")
+    if tuple(int(part) for part in found.split(".")[:2]) < _TRANSFORMERS:
+        raise ConfigurationError(f"`transformers` {found} is too old for local weights", hint=_HINT)

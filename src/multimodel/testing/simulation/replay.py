@@ -90,7 +90,7 @@ class Simulation:
     :raises ConfigurationError: the policy is wrong, or the route or a vendor's name is unknown.
 
     >>> from multimodel.testing.simulation import Healthy, Outage, Simulation
-    >>> policy = {"routes": {"chat": {"chain": ["dashscope:qwen-plus", "deepseek:deepseek-chat"]}}}
+    >>> policy = {"routes": {"chat": {"chain": ["dashscope:qwen-plus", "deepseek:deepseek-flash"]}}}
     >>> vendors = {"dashscope": Outage(start=60, end=120), "deepseek": Healthy(first_content=0.4)}
     >>> result = Simulation(policy, vendors, seed=1).run(calls=1_000, rate=5.0)
     >>> result.answered, result.violations
