@@ -259,7 +259,7 @@ def test_limits_that_cannot_hold_are_told(check, settings, told):
 
 
 def test_a_shadow_beside_a_budget_is_told(check):
-    found = check("  chat: {chain: [one:m], budget: {per_day: 9 USD}, shadow: {target: 'two:m'}}\n")
+    found = check("  chat: {chain: [one:m, 'local:none'], budget: {per_day: 9 USD}, shadow: {target: 'two:m'}}\n")
     told = "warning shadow-not-charged: the copies for the `shadow` are not charged to the route's `budget`"
     assert told in found
 

@@ -143,6 +143,7 @@ def test_it_says_first_what_it_would_do_and_asks_on_a_terminal(launch, vendors, 
         ["chat", "--without", "alibaba", "--html", "."],
         ["chat", "--without", "alibaba", "--max-added-latency", "5"],
         ["chat", "--without", "alibaba", "--min-success", "1"],
+        ["chat", "--without", "alibaba", "--min-success", "101%"],
     ],
 )
 def test_what_makes_no_sense_is_misuse_and_sends_nothing(run, vendors, arguments):

@@ -44,7 +44,9 @@ def test_without_a_ledger_the_policy_alone_is_told_and_said_so(run, policy):
     assert "operator      calls   alibaba 100.0%  0.0%     10,000" in ran.out
     assert "chat   2        several   several  unknown       dashscope   several" in ran.out
     assert "cheap  1        alibaba   alibaba  CN            dashscope   sg.example.com" in ran.out
-    assert "operator      alibaba  cheap  nobody                  -" in ran.out
+    assert "operator      alibaba  cheap  nobody " in ran.out
+    assert "operator      alibaba  chat   house:gpt-5-mini " in ran.out
+    assert "jurisdiction  CN       chat   perhaps house:gpt-5-mini " in ran.out
     assert "note: there is no ledger to tell which fallbacks have answered real calls" in ran.err
     assert "hint: `ledger: calls.db` in the policy keeps what real calls used" in ran.err
 

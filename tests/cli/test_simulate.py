@@ -230,6 +230,15 @@ def test_the_table_and_the_picture_are_read_without_colour(run, policy):
     assert out.index("assumed\n- ") > out.index("who answered")
 
 
+def test_a_chain_of_any_length_is_drawn(run, policy):
+    chain = ", ".join(f"dashscope:m{number}" for number in range(300))
+    policy.write_text(
+        f"providers: {{dashscope: {{region: singapore}}}}\nroutes: {{chat: {{chain: [{chain}]}}}}", encoding="utf-8"
+    )
+    ran = run("simulate", str(policy), "--rate", "1/s", "--for", "10s")
+    assert (ran.code, "+ dashscope:m299" in ran.out) == (0, True)
+
+
 def test_an_svg_is_one_whole_document(run, policy, folder):
     assert run("simulate", "--route", "chat", "--outage", "alibaba:5m", "--svg", "out.svg").code == 0
     text = (folder / "out.svg").read_text(encoding="utf-8")

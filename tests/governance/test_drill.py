@@ -15,6 +15,7 @@ from multimodel.governance.digest import canonical, digest
 from multimodel.governance.drill import Blocked, Call, DrillReport, Limits, Pair, Substitute, Vendor
 from multimodel.governance.drill_file import hash_of, json_of, page_of, read_report
 from multimodel.governance.drill_sums import judged, paired, phase, shares, spread
+from multimodel.governance.drill_words import both_phases
 
 JSON = st.recursive(
     st.none()
@@ -107,14 +108,20 @@ def test_a_schema_counts_as_missed_where_no_answer_fits_it_and_as_unknown_where_
     assert phase([call()], ["text"]).schemas == 0
 
 
-def test_shares_are_of_answers_and_their_index_is_one_for_one_alone():
+def test_shares_are_of_answers_and_what_nobody_knows_is_no_name():
     operators, authors, _ = report().concentration
-    assert operators.baseline == {"alibaba": 1.0}
-    assert operators.drill == {"Open weights": 1.0}  # what has no operator goes by its name
-    assert authors.drill == {"unknown": 1.0}
+    assert operators.baseline.parts == {"alibaba": 1.0}
+    assert operators.drill.parts == authors.drill.parts == {None: 1.0}
+    assert str(authors.drill.herfindahl) == "0 to 10,000"  # they may all be different, or the same
     vendors = [vendor("a:x", operator="a"), vendor("b:y", operator="b")]
     half = phase([call(), call("b:y")], ["text"] * 2)
-    assert shares(vendors, half, half)[0].baseline_index == 0.5
+    assert str(shares(vendors, half, half)[0].baseline.herfindahl) == "5,000"
+
+
+def test_a_share_that_is_not_all_is_not_written_as_all():
+    many = phase([call()] * 1999 + [call(None)], ["text"] * 2000)
+    answered = {name: told for name, told, _ in both_phases(report(baseline=many))}["calls answered"]
+    assert answered == "1,999 of 2,000 (> 99.9%)"
 
 
 @pytest.mark.parametrize("reached", [0, 1])
@@ -171,6 +178,17 @@ def test_a_report_is_read_as_it_was_written_from_either_file(tmp_path):
         assert hash_of(read_report(file)) == hash_of(made)
 
 
+def test_a_report_is_read_whoever_answered_and_whatever_failed(tmp_path):
+    calls = [*[call("z:first")] * 3, *[call("a:last")] * 2, *[call("m:mid")] * 2, call(None)]
+    some = phase(calls, ["text"] * len(calls))
+    vendors = tuple(vendor(target, operator=target) for target in ("z:first", "a:last", "m:mid"))
+    made = report(baseline=some, drill=some, vendors=vendors, concentration=shares(vendors, some, some))
+    assert "z:first 3, a:last 2, m:mid 2" in page_of(made)
+    for name, content in (("r.json", json_of(made)), ("r.html", page_of(made).encode())):
+        (tmp_path / name).write_bytes(content)
+        assert read_report(tmp_path / name) == made
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [('"answered": 1', '"answered": 2'), ('"reached": 0', '"reached": 1'), ("ann", "bob")]
 )
@@ -182,6 +200,18 @@ def test_a_change_of_either_file_is_seen(tmp_path, old, new):
         file.write_text(content.replace(old, new), encoding="utf-8")
         with pytest.raises(ConfigurationError, match="was changed since it was made"):
             read_report(file)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    ['"made_by": "bob",\n  "made_by": "ann"', '"made_by": "ann",  ', '"made_by":\u00a0"ann"', '"made_by": "\\u0061nn"'],
+)
+def test_what_a_reader_sees_first_in_a_file_is_what_its_hash_is_of(tmp_path, forged):
+    file = tmp_path / "r.json"
+    original = json_of(report()).decode()
+    file.write_text(original.replace('"made_by": "ann"', forged), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"was changed since it was made|is no report"):
+        read_report(file)
 
 
 def test_a_page_whose_words_were_changed_and_not_its_data_is_seen(tmp_path):

@@ -284,6 +284,12 @@ def test_the_page_asks_the_questions_and_names_its_sources(ledger, with_ledger):
     assert ("the policy alone" in text) != with_ledger
 
 
+def test_a_route_of_one_target_is_told_first_whoever_runs_it():
+    for member in (UNKNOWN, QWEN):
+        page = risk_page(risk(RoutePlan("chat", (member,))))
+        assert f"Route chat has one target only: {member.target}." in page
+
+
 def test_the_page_of_a_policy_that_asks_nobody_can_be_read():
     read = Reader(risk_page(risk(RoutePlan("chat", (replace(QWEN, why_not="off"),)))))
     text = "".join(read.of("li"))

@@ -65,6 +65,8 @@ def _checked(args: Namespace) -> tuple[Limits, tuple[Prompt, ...]]:
     check_writable("--html", args.html)
     added = _read("--max-added-latency", args.max_added_latency, parse_duration)
     success = _read("--min-success", args.min_success, parse_percentage)
+    if success is not None and success > 1.0:
+        raise MisuseError(f"`--min-success`: `{args.min_success}` is more than all", "write a share, as in `95%`")
     limits = Limits(success=1.0 if success is None else success, added=None if added is None else added * 1000)
     return limits, tuple(BUILT_IN) if args.prompts is None else read_prompts(Path(args.prompts))
 

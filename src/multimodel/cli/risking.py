@@ -13,6 +13,7 @@ from .. import __version__
 from ..client import Client
 from ..client.exposure import exposures
 from ..config import MistakeError, parse_duration
+from ..governance.figures import percent
 from ..governance.ledger import Traffic, read_ledger
 from ..governance.page import json_bytes
 from ..governance.risk import Risk, assess, risk_page
@@ -93,13 +94,13 @@ def _print(found: Risk) -> None:
 
 
 def _shares(one: Concentration) -> str | None:
-    return ", ".join(f"{share.name} {share.share:.1%}" for share in one.shares) or None
+    return ", ".join(f"{share.name} {percent(share.share)}" for share in one.shares) or None
 
 
 def _unknown(one: Concentration) -> str:
     if one.total is None:
         return "all"
-    return f"{one.unknown:.1%}" + (f" and {one.incomplete:,} attempts" if one.incomplete else "")
+    return percent(one.unknown) + (f" and {one.incomplete:,} attempts" if one.incomplete else "")
 
 
 def _common(found: Risk) -> Iterator[Sequence[object]]:
@@ -111,4 +112,5 @@ def _common(found: Risk) -> Iterator[Sequence[object]]:
 def _exits(found: Risk) -> Iterator[Sequence[object]]:
     for one in found.exits:
         answered = None if one.answered is None else f"{one.answered:,}"
-        yield one.by, one.name, one.route, one.next or "nobody", answered
+        perhaps = "perhaps " if one.next in one.unsure else ""  # nobody knows whether it is of that name
+        yield one.by, one.name, one.route, f"{perhaps}{one.next or 'nobody'}", answered

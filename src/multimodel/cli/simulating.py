@@ -57,8 +57,8 @@ def _print(rehearsal: Rehearsal) -> None:
     for kind, count in whole.failed.items():
         print(f"failed: {count:,} with {kind}" + (_reasons(rehearsal) if kind == "all_targets_failed" else ""))
     if rehearsal.lost != 0.0:
-        most = "nobody knows how much" if rehearsal.lost is None else f"{rehearsal.lost:.2f} USD"
-        print(f"besides: attempts without an answer may have cost {most}, at most")
+        most = "nobody knows how much" if rehearsal.lost is None else f"{rehearsal.lost:.2f} USD, at most"
+        print(f"besides: attempts without an answer may have cost {most}")
     if rehearsal.outages:
         print()
         print_table(_OUTAGES, [row for outage in rehearsal.outages for row in _outage(outage)])

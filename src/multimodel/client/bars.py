@@ -1,13 +1,14 @@
-"""Time lines in plain text: readable without colour, and in every encoding."""
+"""Time lines and lines of text, for terminals of eighty columns: readable without colour, and in every encoding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil
+from textwrap import wrap
 
-__all__ = ["bar", "seconds", "usd"]
+__all__ = ["bar", "seconds", "usd", "wrapped"]
 
-_SHORTEST = 1e-9  # seconds that can be divided
+_WIDTH = 80
 
 Piece = tuple[float, float, str]
 """From when, until when, and the character that stands for it."""
@@ -21,9 +22,9 @@ def bar(pieces: Iterable[Piece], whole: float, width: int) -> str:
     """
     line = [" "] * width
     for begins, ends, mark in pieces:
-        scale = width / whole if whole >= _SHORTEST else 0.0
-        first = min(width - 1, int(begins * scale))
-        last = min(width, max(first + 1, ceil(ends * scale - 1e-6)))
+        start, end = (min(1.0, at / whole) if whole > 0.0 else 0.0 for at in (begins, ends))
+        first = min(width - 1, int(width * start))
+        last = min(width, max(first + 1, ceil(width * end - 1e-6)))
         line[first:last] = mark * (last - first)
     return f"|{''.join(line)}|"
 
@@ -49,3 +50,8 @@ def usd(amount: float | None) -> str:
         return f"{amount:.2f}"
     exact = float(f"{amount:.4g}")
     return f"{exact:.12f}".rstrip("0").rstrip(".")
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """Return the lines of a text; those after the first are indented."""
+    return wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -127,9 +127,17 @@ class Core:
             return "capability", f"it has no {', '.join(sorted(missing))}"
         return None
 
+    def ruled_out(self, planned: Planned, needs: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+        """Say why a target is not eligible for any such call on its route, whoever else is asked and whatever is spent.
+
+        Only a call itself can ask for other vectors than those of the first target: with ``only`` and ``avoid``.
+        """
+        why = self.obstacle(planned, needs)
+        return planned.barred or why if why is None or why[0] not in ("off", "residency") else why
+
     def lasting_obstacle(self, planned: Planned) -> tuple[str, str] | None:
         """Say why a target is not eligible, wherever the keys and variables are set that are not set here."""
-        why, account = self.obstacle(planned, frozenset()), planned.account
+        why, account = self.ruled_out(planned), planned.account
         missing = account.lacks_key or account.name in self.policy.origin.unset
         return None if why is not None and why[0] == "unavailable" and missing else why
 
@@ -182,7 +190,7 @@ class Core:
                 yield BudgetStatus(name, self.tenant, per_day, spent, reserved, left, alarmed)
 
     def _status_of(self, planned: Planned) -> TargetStatus:
-        why = self.obstacle(planned, frozenset())
+        why = self.ruled_out(planned)
         if why is not None:
             state: State = "off" if why[0] == "off" else "unavailable"
             return TargetStatus(planned.plan.target, state, detail=why[1])

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib import import_module
 from itertools import cycle, islice
 
 from ..config import OffEntry, Policy
 from ..config.policy import OffKind
+from ..engine.worst import dearest
 from ..errors import ConfigurationError
 from ..governance.drill import Pair, Phase
 from ..governance.drill_sums import phase
@@ -28,7 +28,7 @@ from .core import Core
 from .cost import CostAtMost
 from .drill_calls import Asked, ask, pair
 from .drill_prompts import BUILT_IN, Prompt
-from .targets import Planned
+from .targets import Planned, call_settings, ranked
 
 __all__ = ["Drill", "Tried"]
 
@@ -69,8 +69,7 @@ class Drill:
     :ivar blocked: the targets that cannot be reached.
     :ivar able: the targets that can be asked now, in order.
     :ivar left: those of them that are not blocked.
-    :ivar policy_hash: SHA-256 of the policy file.
-    :raises ConfigurationError: nobody of that name is on the route, or nobody else.
+    :raises ConfigurationError: nobody of that name is on the route, or nobody else; or it is a route for vectors.
     """
 
     def __init__(
@@ -89,21 +88,22 @@ class Drill:
         self.policy = held.policy
         self.route, _ = held.route(route)
         self.without: OffEntry = self.core.switchboard.meaning(without, kind=kind)
-        self.chain = held.chain(self.route)
+        self.chain = tuple(ranked(held.chain(self.route), held.policy.routes[self.route].traffic))
         self.blocked = tuple(filter(self._is_blocked, self.chain))
-        self.able = tuple(planned for planned in self.chain if self.core.obstacle(planned, frozenset()) is None)
+        self.able = tuple(planned for planned in self.chain if self.core.ruled_out(planned) is None)
         self.left = tuple(planned for planned in self.able if planned not in self.blocked)
         self.prompts = tuple(islice(cycle(prompts), len(prompts) if calls is None else calls))
         self.different = len(prompts)
         self.concurrency = concurrency
-        source = self.policy.source
-        self.policy_hash = None if source is None else sha256(source.read_bytes()).hexdigest()
         named = f"{self.without.kind} `{self.without.name}`"
         if not self.blocked:
             known = ", ".join(f"`{planned.plan.target}`" for planned in self.chain)
             raise ConfigurationError(
                 f"no target of route `{self.route}` is of {named}", hint=f"its targets are {known}"
             )
+        if self.able and all("embeddings" in planned.known for planned in self.able):
+            hint = "`multimodel check` and `risk` tell who else makes the same vectors; nothing was sent"
+            raise ConfigurationError(f"route `{self.route}` makes vectors, and a drill asks for answers", hint=hint)
         if not self.left:
             raise ConfigurationError(
                 f"without {named} no target of route `{self.route}` can be asked",
@@ -115,8 +115,7 @@ class Drill:
 
         :returns: the amount, and the targets of unknown price, which are not in it.
         """
-        most = self.policy.routes[self.route].max_attempts
-        total = sum(_dearest(prompt, able, most) for prompt in self.prompts for able in (self.able, self.left))
+        total = sum(self._dearest(prompt, able) for prompt in self.prompts for able in (self.able, self.left))
         return total, tuple(str(planned.plan.target) for planned in self.able if not planned.prices)
 
     def run(self, progress: Callable[[str, Phase], None] = lambda _name, _phase: None) -> Tried:
@@ -143,6 +142,14 @@ class Drill:
         )
         return Tried(begun, pairs, baseline, drill, len(met), barrier.stopped, reached)
 
+    def _dearest(self, prompt: Prompt, able: Sequence[Planned]) -> float:
+        """Return what one call costs at most on the targets of known price."""
+        route, cost = self.policy.routes[self.route], CostAtMost(prompt.request, able)
+        plans = [planned.plan for planned in able if planned.prices]
+        again = prompt.kind != "text" and route.on_invalid_output == "reask"
+        costs = [cost(plan, goes_on=False) for plan in plans]
+        return dearest(plans, call_settings(route, stream=False), costs, 1 + again) or 0.0
+
     def _is_blocked(self, planned: Planned) -> bool:
         return self.without.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=datetime.now(UTC))
 
@@ -168,18 +175,6 @@ class Drill:
 
 def _answered(attempt: AttemptRecord) -> bool:
     return attempt.status is not None or attempt.first_content is not None
-
-
-def _dearest(prompt: Prompt, able: Sequence[Planned], attempts: int) -> float:
-    """Return what one call costs, if it makes all of its attempts, the dearest first."""
-    most = CostAtMost(prompt.request, able)
-    costs = [
-        cost
-        for planned in able
-        if (cost := most(planned.plan, goes_on=False)) is not None
-        for _ in range(planned.plan.retry.attempts)
-    ]
-    return sum(sorted(costs, reverse=True)[:attempts])
 
 
 def _without_shadow(policy: Policy, name: str) -> Policy:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
-from contextlib import suppress
 from hashlib import sha256
 
 from .. import __version__
 from ..governance.digest import canonical
 from ..governance.drill import Blocked, DrillReport, Limits, Substitute, Vendor
 from ..governance.drill_sums import judged, paired, shares
+from ..governance.risk import THIS_MACHINE
 from ..providers.profile import Fact
 from .core import Core
 from .drill import Drill, Tried
+from .switchboard import user
 from .targets import Planned
 
 __all__ = ["reported"]
 
-_HERE = ("this machine",)
+_HERE = (THIS_MACHINE,)
 
 
 def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillReport:
@@ -39,9 +39,9 @@ def reported(drill: Drill, tried: Tried, limits: Limits, prompts: str) -> DrillR
     return DrillReport(
         version=__version__,
         made_at=tried.begun,
-        made_by=_user(),
+        made_by=user(),
         policy=None if source is None else source.name,
-        policy_hash=drill.policy_hash,
+        policy_hash=drill.policy.origin.digest,
         route=drill.route,
         prompts=prompts,
         prompts_hash=_hash_of(drill),
@@ -64,7 +64,7 @@ def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
     profile, facts = account.profile, account.profile.facts(target.model)
     place = account.place
     is_here = profile.adapter == "local"
-    why = core.obstacle(planned, frozenset())
+    why = core.ruled_out(planned)
     endpoint = profile.endpoints.get(place.region or "")
     is_theirs = account.operator == profile.operator
     known = [one.fact for one in (profile if is_theirs else None, endpoint, facts) if one is not None]
@@ -74,9 +74,9 @@ def _vendor(core: Core, planned: Planned, *, blocked: bool) -> Vendor:
         endpoint="this process" if is_here else planned.plan.endpoint if planned.plan.http else None,
         blocked=blocked,
         state="ready" if why is None else ": ".join(filter(None, why)),
-        operator="the user" if is_here else target.operator,
+        operator=THIS_MACHINE if is_here else target.operator,
         author=target.author,
-        jurisdiction=planned.plan.jurisdiction,
+        jurisdiction=THIS_MACHINE if is_here else planned.plan.jurisdiction,
         region=place.region,
         stored_in=_HERE if is_here else place.stored_in,
         inference_in=_HERE if is_here else place.inference_in,
@@ -139,9 +139,3 @@ def _remarks(drill: Drill, tried: Tried) -> Iterator[str]:
 def _hash_of(drill: Drill) -> str:
     asked = [prompt.request.model_dump(mode="json", exclude_defaults=True) for prompt in drill.prompts]
     return sha256(canonical(asked)).hexdigest()
-
-
-def _user() -> str | None:
-    with suppress(OSError, KeyError):  # no such user, as in some containers
-        return getpass.getuser()
-    return None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import wrap
 
 from ..types import Target
-from .bars import bar, seconds, usd
+from .bars import bar, seconds, usd, wrapped
 from .explanation import ExplainedBudget, ExplainedTarget, Explanation
 
 __all__ = ["told"]
 
-_WIDTH = 80
 _BAR = 32
 
 
@@ -23,20 +21,20 @@ def told(found: Explanation) -> str:
 def _lines(found: Explanation) -> Iterator[str]:
     for number, entry in enumerate(found.targets, 1):
         yield from _target(number, entry)
-    yield from _wrapped(f"first: {found.first}", "       ")
+    yield from wrapped(f"first: {found.first}", "       ")
     if any(entry.turn is not None for entry in found.targets):
         yield ""
         yield from _time(found)
         yield ""
         yield from _cost(found)
     if found.budget is not None:
-        yield from _wrapped(_budget(found.budget), "        ")
+        yield from wrapped(_budget(found.budget), "        ")
 
 
 def _target(number: int, entry: ExplainedTarget) -> Iterator[str]:
     fate = "asked" if entry.reason is None else f"skipped: {entry.reason}"
     detail = f" ({entry.detail})" if entry.detail else ""
-    yield from _wrapped(f"{number:>3}. {entry.target}  {fate}{detail}", "     ")
+    yield from wrapped(f"{number:>3}. {entry.target}  {fate}{detail}", "     ")
     facts = [
         f"{word} {value}"
         for word, value in (
@@ -54,9 +52,9 @@ def _target(number: int, entry: ExplainedTarget) -> Iterator[str]:
         facts.append("place unknown")
     if entry.prompt is not None:
         facts.append("system text of `{}`, `{}`".format(*entry.prompt))
-    yield from _wrapped("     " + " · ".join(facts), "     ")
+    yield from wrapped("     " + " · ".join(facts), "     ")
     if entry.restricts is not None:
-        yield from _wrapped(f"     licence: {entry.restricts}", "     ")
+        yield from wrapped(f"     licence: {entry.restricts}", "     ")
 
 
 def _time(found: Explanation) -> Iterator[str]:
@@ -76,8 +74,8 @@ def _time(found: Explanation) -> Iterator[str]:
         yield f"{number:>3}. {times}  {_silence(found, entry.target)}"
         notes += _notes(number, entry, found)
     for note in notes:
-        yield from _wrapped(note, "   ")
-    yield from _wrapped("an answer that has begun may take until the deadline", "   ")
+        yield from wrapped(note, "   ")
+    yield from wrapped("an answer that has begun may take until the deadline", "   ")
 
 
 def _silence(found: Explanation, target: Target) -> str:
@@ -119,7 +117,7 @@ def _cost(found: Explanation) -> Iterator[str]:
         why = f": nobody knows the price of {', '.join(unpriced)}"
     elif cost.at_most is None:
         why = ": say how long it is, as in `input=1000,output=500`"
-    yield from _wrapped(f"a call, every request billed: {usd(cost.at_most)}{why}", "   ")
+    yield from wrapped(f"a call, every request billed: {usd(cost.at_most)}{why}", "   ")
 
 
 def _budget(budget: ExplainedBudget) -> str:
@@ -136,7 +134,3 @@ def _budget(budget: ExplainedBudget) -> str:
         day += f", alarm at {gone}" if gone else ""
     what = "goes on with a cheaper one" if budget.then == "cheaper" else "ends"
     return f"budget: {', '.join(limits) or 'none'}{day}; a call {what} when a target does not fit"
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

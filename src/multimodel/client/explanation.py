@@ -30,7 +30,7 @@ class ExplainedLimits:
 class ExplainedTarget:
     """One target of a chain, as a call would meet it now.
 
-    :ivar reason: why it would be skipped (``off``, ``residency``, ``unavailable``, ``capability``, ``weights``, ``window``,
+    :ivar reason: why it would be skipped (``off``, ``residency``, ``unavailable``, ``capability``, ``window``, ``weights``,
         ``breaker``, ``gate``, ``bulkhead``, ``budget``), or None.
     :ivar restricts: what the licence of its weights asks for or forbids, as far as the catalogue knows.
     :ivar share: of the calls, how many ask it first.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..config import Route
 from ..governance.risk import Member, RoutePlan
 from .accounts import Account
-from .targets import Planned, other_vectors
+from .targets import Planned, draws, ranked
 
 if TYPE_CHECKING:
     from .core import Core
@@ -23,12 +23,12 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
     keys: dict[str, str] = {}
     held = core.current()
     for name, route in held.policy.routes.items():
-        chain = held.chain(name)
-        why_not = [_why_not(core, planned, chain) for planned in chain]
-        weights = _weights(route, chain, why_not)
+        why_not = {one.plan.target: _why_not(core, one, route) for one in held.chain(name)}
+        counted = [one for one in held.chain(name) if why_not[one.plan.target] is None]
+        shares = {order[0].plan.target: share for share, order in draws(counted, route.traffic) if order}
         members = [
-            _member(core, planned, why, weight, keys)
-            for planned, why, weight in zip(chain, why_not, weights, strict=True)
+            _member(core, one, why_not[one.plan.target], shares.get(one.plan.target, 0.0), keys)
+            for one in ranked(held.chain(name), route.traffic)
         ]
         shadow = held.shadow(name)
         if shadow is not None:
@@ -36,28 +36,16 @@ def exposures(core: Core) -> Iterator[RoutePlan]:
         yield RoutePlan(name, tuple(members))
 
 
-def _why_not(core: Core, planned: Planned, chain: Sequence[Planned]) -> str | None:
+def _why_not(core: Core, planned: Planned, route: Route) -> str | None:
     """Say why a target is not asked, here and wherever the keys are."""
-    other = other_vectors(planned, chain)
-    if other is not None:
-        return other
+    missing = sorted(planned.plan.lacks.intersection(route.requires))
+    if missing:
+        return f"the route requires {', '.join(missing)}"
     why = core.lasting_obstacle(planned)
     if why is None:
         return None
-    return f"switched off: {why[1]}" if why[0] == "off" else why[1].partition("\n")[0]
-
-
-def _weights(route: Route, chain: tuple[Planned, ...], why_not: list[str | None]) -> list[float]:
-    """How the calls of a route divide: by ``traffic``, else all go to the first target that counts."""
-    traffic = route.traffic
-    drawn = [
-        float(traffic.get(str(planned.plan.target), 0)) if why is None else 0.0
-        for planned, why in zip(chain, why_not, strict=True)
-    ]
-    if sum(drawn):
-        return [weight / sum(drawn) for weight in drawn]
-    first = next((place for place, why in enumerate(why_not) if why is None), None)
-    return [float(place == first) for place in range(len(chain))]
+    said = {"off": "switched off: ", "budget": "the route has a budget, and "}
+    return said.get(why[0], "") + why[1].partition("\n")[0]
 
 
 def _member(core: Core, planned: Planned, why_not: str | None, weight: float, keys: dict[str, str]) -> Member:

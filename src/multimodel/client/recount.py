@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 
 from ..types import AttemptRecord, Report
-from .bars import bar, seconds, usd
+from .bars import bar, seconds, usd, wrapped
 
 __all__ = ["RecordedCall", "RecordedStep", "recount"]
 
-_WIDTH = 80
 _BAR = 30
 _SHORT = 0.001
 """Seconds between two attempts that are no wait."""
@@ -100,13 +98,13 @@ def _lines(call: RecordedCall) -> Iterator[str]:
         yield from _attempt(report, attempt, step)
     for skip in report.skipped:
         detail = f": {skip.detail}" if skip.detail else ""
-        yield from _wrapped(f"not asked: {skip.target}, {skip.reason}{detail}", "   ")
+        yield from wrapped(f"not asked: {skip.target}, {skip.reason}{detail}", "   ")
     for note in report.notes:
-        yield from _wrapped(f"note: {note}", "   ")
+        yield from wrapped(f"note: {note}", "   ")
     for loss in report.losses:
-        yield from _wrapped(f"lost: {loss.what} at {loss.target}" + (f", {loss.detail}" if loss.detail else ""), "   ")
+        yield from wrapped(f"lost: {loss.what} at {loss.target}" + (f", {loss.detail}" if loss.detail else ""), "   ")
     if call.error is not None:
-        yield from _wrapped(f"the caller got: {call.error}", "   ")
+        yield from wrapped(f"the caller got: {call.error}", "   ")
 
 
 def _total(call: RecordedCall) -> str:
@@ -124,8 +122,8 @@ def _attempt(report: Report, attempt: AttemptRecord, step: RecordedStep) -> Iter
     whole = max(report.duration, *(one.ended for one in report.attempts))
     times = f"{seconds(attempt.started)} to {seconds(attempt.ended)} s"
     yield f"{attempt.index:>3}. {bar(pieces, whole, _BAR)} {times}  {attempt.outcome}"
-    yield from _wrapped(f"     {attempt.target}: {step.why}", "     ")
-    yield from _wrapped("     " + " · ".join([*_facts(attempt), *_price(attempt, step)]), "     ")
+    yield from wrapped(f"     {attempt.target}: {step.why}", "     ")
+    yield from wrapped("     " + " · ".join([*_facts(attempt), *_price(attempt, step)]), "     ")
 
 
 def _facts(attempt: AttemptRecord) -> Iterator[str]:
@@ -150,7 +148,3 @@ def _price(attempt: AttemptRecord, step: RecordedStep) -> Iterator[str]:
         yield f"{'at most ' * (attempt.cost_estimated and attempt.cost > 0.0)}{usd(attempt.cost)} USD"
     if step.wasted:
         yield "wasted: it may be billed all the same"
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

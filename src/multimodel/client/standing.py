@@ -11,7 +11,7 @@ from ..drivers.base import now
 from ..engine import TargetPlan
 from ..types import Target
 from .needs import too_small
-from .targets import Planned, draws, other_vectors
+from .targets import Planned, draws
 
 if TYPE_CHECKING:
     from .core import Core
@@ -124,13 +124,11 @@ class Standing:
         return "nobody: no target can be asked"
 
     def _misfit(self, planned: Planned) -> tuple[str, str] | None:
+        why = self._core.ruled_out(planned, self._needs.words)
+        if why is not None and why == planned.barred and why[0] == "budget":  # which may end the call
+            why = self._core.obstacle(planned, self._needs.words)
         small = too_small(planned, self._needs.taken, self._needs.given)
-        other = other_vectors(planned, self.chain)
-        return (
-            self._core.obstacle(planned, self._needs.words)
-            or (None if other is None else ("weights", other))
-            or (None if small is None else (small.reason, small.detail))
-        )
+        return why or (None if small is None else (small.reason, small.detail))
 
     def _too_dear(self, planned: Planned) -> str | None:
         cost = self._costs[planned.plan.target]

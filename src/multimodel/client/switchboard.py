@@ -19,13 +19,13 @@ from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
 from ..observe import conventions, emit, mark
 from ..types import Target
-from .targets import Planned, other_vectors
+from .targets import Planned, ranked
 from .views import Impact, RouteImpact
 
 if TYPE_CHECKING:
     from .core import Core
 
-__all__ = ["Switchboard"]
+__all__ = ["Switchboard", "user"]
 
 
 class Switchboard:
@@ -54,7 +54,7 @@ class Switchboard:
         moment = datetime.now(UTC)
         end = None if until is None else _end(until, moment)
         kind = kind or self._kind_of(name, weights=weights)
-        entry = _entry(kind, name, reason=reason, by=by or _user(), since=moment, until=end, cut=cut)
+        entry = _entry(kind, name, reason=reason, by=by or user(), since=moment, until=end, cut=cut)
         with self._writing, _written(self._core.switches.file):
             self._core.switches.throw(entry)
         _tell("off", entry, entry.by)
@@ -71,10 +71,9 @@ class Switchboard:
         def covered(planned: Planned) -> bool:
             return entry.covers(planned.plan.target, jurisdiction=planned.plan.jurisdiction, at=moment)
 
-        for route in held.policy.routes:
-            chain = held.chain(route)
+        for route, settings in held.policy.routes.items():
             live = [
-                one for one in chain if self._core.lasting_obstacle(one) is None and other_vectors(one, chain) is None
+                one for one in ranked(held.chain(route), settings.traffic) if self._core.lasting_obstacle(one) is None
             ]
             left = [planned for planned in live if not covered(planned)]
             here = [planned for planned in live if not planned.account.lacks_key]  # a key may be missing everywhere
@@ -98,9 +97,9 @@ class Switchboard:
         """
         subjects = [(kind, name) for kind in ("operator", "author", "provider", "target", "jurisdiction")]
         with self._writing, _written(self._core.switches.file):
-            lifted = self._core.switches.lift(subjects, by=by or _user())
+            lifted = self._core.switches.lift(subjects, by=by or user())
         for entry in lifted:
-            _tell("on", entry, by or _user())
+            _tell("on", entry, by or user())
         policy = self._core.policy
         fixed = [entry for entry in policy.off if entry.name == name]
         if fixed:
@@ -121,10 +120,7 @@ class Switchboard:
         return tuple(
             name
             for name in held.policy.routes
-            if not any(
-                self._core.obstacle(planned, frozenset()) is None and other_vectors(planned, held.chain(name)) is None
-                for planned in held.chain(name)
-            )
+            if all(self._core.ruled_out(planned) is not None for planned in held.chain(name))
         )
 
     def _kind_of(self, name: str, *, weights: bool) -> OffKind:
@@ -229,7 +225,8 @@ def _written(file: Path | None) -> Iterator[None]:
         ) from error
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """Return the name of whose process this is, as far as it has one."""
     import getpass
 
     with suppress(OSError, KeyError):  # no such user, as in some containers

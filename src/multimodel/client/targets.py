@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ..config import ChainMember, OffEntry, Params, Route
 from ..config.prompt import Prompt
 from ..config.routes import Hedge, Need
+from ..engine.budget import UNPRICED
 from ..engine.settings import BreakerSettings, CallSettings, HedgeSettings, RetrySettings, TargetPlan
 from ..errors import CallError, ConfigurationError
 from ..providers.base import NO_WORD
@@ -25,15 +26,16 @@ __all__ = [
     "call_settings",
     "drawn",
     "draws",
-    "other_vectors",
     "plan_route",
     "plan_shadow",
+    "ranked",
     "without_keys",
 ]
 
 _THINKING_FIRST_CONTENT = 60.0
 _FIRST_CONTENT = 10.0
 _MODALITIES = {"vision": "image", "audio": "audio", "video": "video", "file": "file"}
+_VECTORS = "embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Planned:
     :ivar room: tokens that a prompt has at most, as far as the catalogue knows.
     :ivar fetch_media: whether media that it takes by value only are fetched from their addresses.
     :ivar off: what its policy says is off, whatever a later one says.
+    :ivar barred: why its route has no use for it, a word and a detail: vectors that cannot be compared, or a budget and no
+        price; None when it has.
     :ivar known: what it is known to be able to do; what is in neither this nor ``plan.lacks`` is not known.
     :ivar max_output: tokens that an answer has at most, as far as the catalogue knows.
     :ivar prompt: the system text that it gets before the call's own.
@@ -68,6 +72,7 @@ class Planned:
     known: frozenset[str] = frozenset()
     outside: str | None = None
     off: tuple[OffEntry, ...] = ()
+    barred: tuple[str, str] | None = None
 
     @property
     def measured(self) -> bool:
@@ -121,21 +126,24 @@ def draws(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[tuple[fl
     ]
 
 
-def other_vectors(planned: Planned, chain: Sequence[Planned]) -> str | None:
-    """Say why a target of a route for vectors is not asked for them; None when it is, or nobody knows what it is for.
-
-    :param chain: all of the route's targets. Whose vectors it gives is said by the first, whether that is off or not.
-    """
-    first = chain[0]
-    if "embeddings" in first.known and planned.weights != first.weights:
-        return f"its vectors cannot be compared with those of {first.plan.target}"
-    return None
+def ranked(chain: Sequence[Planned], traffic: Mapping[str, int]) -> list[Planned]:
+    """Return a chain with those first that most calls ask first: whoever goes, the first one left is who is asked then."""
+    return sorted(chain, key=lambda planned: -traffic.get(str(planned.plan.target), 0))
 
 
 def plan_route(route: Route, accounts: Accounts) -> tuple[Planned, ...]:
     """Resolve a chain, in order. A target that cannot be asked stays in it, with the reason."""
-    planned = (_plan(route, member, accounts[member.provider]) for member in route.chain)
-    return tuple(replace(one, off=accounts.off) for one in planned)
+    planned = [_plan(route, member, accounts[member.provider]) for member in route.chain]
+    return tuple(replace(one, off=accounts.off, barred=_barred(route, one, planned[0])) for one in planned)
+
+
+def _barred(route: Route, planned: Planned, first: Planned) -> tuple[str, str] | None:
+    if _VECTORS in first.known and _VECTORS not in planned.plan.lacks and planned.weights != first.weights:
+        return "weights", f"its vectors cannot be compared with those of {first.plan.target}"
+    budget = route.budget
+    if budget is not None and (budget.per_call, budget.per_day) != (None, None) and not planned.prices:
+        return "budget", UNPRICED
+    return None
 
 
 def plan_shadow(route: Route, accounts: Accounts) -> Planned | None:

@@ -52,9 +52,9 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_percentage(text: str) -> float:
-    """Return a share between 0 and 1.
+    """Return a share: 1 is all, and there may be more.
 
-    :raises MistakeError: when it is no percentage, or more than all.
+    :raises MistakeError: when it is no percentage.
 
     >>> parse_percentage("10%")
     0.1

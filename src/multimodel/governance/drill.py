@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ..types.base import Frozen
+from .risk.members import Whose
+from .risk.shares import Concentration
 
 __all__ = [
     "Blocked",
@@ -92,8 +94,8 @@ class Phase(Frozen):
     :ivar success: their share.
     :ivar misfits: those of them to which no answer came that fits.
     :ivar latency: of the calls that are ``ok``.
-    :ivar cost: of all attempts of known cost; None when none is known.
-    :ivar cost_unknown: calls that had an attempt of unknown cost.
+    :ivar cost: of the calls of which all is known that they cost; None when there are none.
+    :ivar cost_unknown: the others: calls that had an attempt of unknown cost.
     :ivar answered_by: calls by the target that answered.
     :ivar failures: calls that were not answered, by the kind of their error.
     :ivar schemas: calls that asked for a schema.
@@ -156,6 +158,7 @@ class Vendor(Frozen):
 
     :ivar endpoint: host and port.
     :ivar state: ``ready``, or why it is not asked.
+    :ivar operator: who runs it; weights on this machine have none, nor a jurisdiction, but ``this machine``.
     :ivar jurisdiction: of the operator's seat, ISO 3166.
     :ivar stored_in: where data is stored.
     :ivar inference_in: where inference runs.
@@ -179,17 +182,11 @@ class Vendor(Frozen):
 
 
 class Shares(Frozen):
-    """Which share of the answers came from whom.
+    """How the answers of both phases are divided."""
 
-    :ivar by: ``operator``, ``author`` or ``jurisdiction``.
-    :ivar index: Herfindahl: the sum of the squared shares; 1 is one alone.
-    """
-
-    by: str
-    baseline: dict[str, float]
-    drill: dict[str, float]
-    baseline_index: float | None
-    drill_index: float | None
+    by: Whose
+    baseline: Concentration
+    drill: Concentration
 
 
 class Substitute(Frozen):
@@ -230,7 +227,7 @@ class DrillReport(Frozen):
     """One drill.
 
     :ivar prompts_hash: SHA-256 over all prompts: who has them can tell whether it was these.
-    :ivar policy_hash: SHA-256 of the policy file.
+    :ivar policy_hash: SHA-256 of the policy file, as it was when it was loaded.
     :ivar remarks: what a reader has to know, in sentences.
     """
 

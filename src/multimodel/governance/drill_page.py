@@ -5,11 +5,13 @@ Its headings are questions of articles 28 and 29 of Regulation (EU) 2022/2554, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from .drill import Call, DrillReport, Substitute, Vendor
 from .drill_words import agreement, barrier, both_phases, count, milliseconds, verdict
+from .figures import percent
 from .page import Html, bars, items, link, page, paragraph, section, shares, table, tag
+from .risk.shares import Concentration
 
 __all__ = ["drill_page"]
 
@@ -90,21 +92,25 @@ def _register(vendors: Iterable[Vendor]) -> Html:
 def _concentration(report: DrillReport) -> Iterator[Html]:
     name = report.blocked.name
     for one in report.concentration:
-        bars_of = {"as it is": one.baseline, f"without {name}": one.drill}
+        bars_of = {"as it is": one.baseline.parts, f"without {name}": one.drill.parts}
         yield shares(f"Answers by {one.by}", bars_of)
     yield table(
-        "Shares, and their Herfindahl index (the sum of the squared shares: 1 is one alone)",
+        "Shares of the answers, and their Herfindahl index",
         ("by", "as it is", "index", f"without {name}", "index"),
         [
-            (one.by, _shares(one.baseline), one.baseline_index, _shares(one.drill), one.drill_index)
+            (one.by, _shares(one.baseline), one.baseline.herfindahl, _shares(one.drill), one.drill.herfindahl)
             for one in report.concentration
         ],
         right=(2, 4),
     )
+    yield paragraph(
+        "The index is the sum of the squared shares in percent: 10,000 is all at one. Where a part is unknown it is a range: "
+        "from all of that part being different names, to all of it being the largest name's."
+    )
 
 
-def _shares(some: Mapping[str, float]) -> str | None:
-    return ", ".join(f"{name} {share:.1%}" for name, share in some.items()) or None
+def _shares(one: Concentration) -> str | None:
+    return ", ".join(f"{name or 'unknown'} {percent(share)}" for name, share in one.parts.items()) or None
 
 
 def _substitutes(found: Iterable[Substitute]) -> Html:
@@ -153,7 +159,7 @@ def _method(report: DrillReport) -> Iterator[Html]:
     )
     added = "" if limits.added is None else f" At p95, {milliseconds(limits.added)} of latency might be added."
     yield paragraph(
-        f"To pass, {limits.success:.1%} of the calls had to be answered, and no more answers than before might be unfit for "
+        f"To pass, {percent(limits.success)} of the calls had to be answered, and no more answers than before might be unfit for "
         f"what was asked.{added}"
     )
     yield items(map(_bare, report.remarks))

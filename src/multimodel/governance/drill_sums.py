@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from .drill import Blocked, Call, Kind, Limits, Pair, Paired, Phase, Shares, Spread, Vendor, Verdict
+from .figures import nearest_rank
+from .risk.members import Whose
+from .risk.shares import divided
 
 __all__ = ["judged", "paired", "phase", "shares", "spread"]
 
-_UNKNOWN = "unknown"
 _ANSWERED = ("ok", "output_invalid")
 
 
@@ -23,8 +25,7 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
-    p50, p95 = (known[math.ceil(share * len(known)) - 1] for share in (0.5, 0.95))
-    return Spread(p50=p50, p95=p95, most=known[-1])
+    return Spread(p50=nearest_rank(known, 0.5), p95=nearest_rank(known, 0.95), most=known[-1])
 
 
 def phase(calls: Sequence[Call], kinds: Sequence[Kind]) -> Phase:
@@ -71,12 +72,13 @@ def paired(pairs: Sequence[Pair]) -> Paired:
 def shares(vendors: Sequence[Vendor], baseline: Phase, drill: Phase) -> tuple[Shares, ...]:
     """Return who answered in both phases, by operator, author and jurisdiction."""
     found = []
-    for by in ("operator", "author", "jurisdiction"):
-        names = {vendor.target: getattr(vendor, by) or _nobody(vendor, by) for vendor in vendors}
-        before, after = (_by(one.answered_by, names.__getitem__) for one in (baseline, drill))
-        found.append(
-            Shares(by=by, baseline=before, drill=after, baseline_index=_index(before), drill_index=_index(after))
+    for by in get_args(Whose):
+        names = {vendor.target: getattr(vendor, by) for vendor in vendors}
+        before, after = (
+            divided(by, "calls", [(names[target], calls) for target, calls in one.answered_by.items()])
+            for one in (baseline, drill)
         )
+        found.append(Shares(by=by, baseline=before, drill=after))
     return tuple(found)
 
 
@@ -104,22 +106,6 @@ def _share(part: int, whole: int) -> float:
 
 def _counted(names: Iterable[str | None]) -> dict[str, int]:
     return dict(Counter(name for name in names if name is not None).most_common())
-
-
-def _by(answered: dict[str, int], name_of: Callable[[str], str]) -> dict[str, float]:
-    counts: Counter[str] = Counter()
-    for target, count in answered.items():
-        counts[name_of(target)] += count
-    return {name: _share(count, counts.total()) for name, count in counts.most_common()}
-
-
-def _nobody(vendor: Vendor, by: str) -> str:
-    """What runs on machines of the user's has no operator: it goes by its name."""
-    return vendor.title if by == "operator" else _UNKNOWN
-
-
-def _index(known: dict[str, float]) -> float | None:
-    return round(sum(share * share for share in known.values()), 4) if known else None
 
 
 def _changed(before: str | None, after: str | None) -> bool:

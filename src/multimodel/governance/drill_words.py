@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .drill import DrillReport, Paired, Phase, Spread
+from .figures import percent
 
 __all__ = ["agreement", "barrier", "both_phases", "count", "milliseconds", "verdict"]
 
@@ -66,13 +67,15 @@ def _spread(found: Spread | None, *, signed: bool = False) -> str | None:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "none"
+    """Return the largest first, whatever the order of the names: a report that was read has another than one just made."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {number:,}" for name, number in ordered) or "none"
 
 
 def _cost(phase: Phase) -> str | None:
     if phase.cost is None:
         return None
-    return f"{phase.cost:.6f} USD" + (f", {phase.cost_unknown} calls unknown" if phase.cost_unknown else "")
+    return f"{phase.cost:.6f} USD" + (f", {count(phase.cost_unknown, 'call')} unknown" if phase.cost_unknown else "")
 
 
 def _schemas(phase: Phase) -> str | None:
@@ -80,7 +83,7 @@ def _schemas(phase: Phase) -> str | None:
 
 
 _FIGURES: dict[str, Callable[[Phase], str | None]] = {
-    "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({phase.success:.1%})",
+    "calls answered": lambda phase: f"{phase.answered:,} of {phase.calls:,} ({percent(phase.success)})",
     "with nothing that fits": lambda phase: f"{phase.misfits:,}",
     "answered by": lambda phase: _counts(phase.answered_by),
     "failures": lambda phase: _counts(phase.failures),

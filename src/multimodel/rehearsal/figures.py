@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil
 
 from ..engine import End
+from ..governance.figures import nearest_rank
 from .scenario import Scenario
 
 __all__ = ["Figures", "Slot", "slots_of"]
@@ -126,4 +126,4 @@ class Figures:
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:
-    return values[max(0, ceil(share * len(values)) - 1)] if values else None
+    return nearest_rank(values, share) if values else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
 from math import ceil
 from string import ascii_uppercase
 
@@ -18,8 +18,8 @@ _ROWS = 24
 
 
 def letters(rehearsal: Rehearsal) -> dict[str, str]:
-    """Return a letter for each target."""
-    marks = chain(ascii_uppercase, map(chr, range(0x100, 0x200)))
+    """Return a letter for each target; some hundreds have one each, all others a plus sign."""
+    marks = chain(ascii_uppercase, map(chr, range(0x100, 0x200)), repeat("+"))
     return dict(zip((one.target for one in rehearsal.targets), marks, strict=False))
 
 
@@ -30,7 +30,9 @@ def picture(rehearsal: Rehearsal) -> Iterator[str]:
     width = len(clock(rehearsal.seconds))
     for rows in _rows(rehearsal):
         answered = sum((Counter(one.figures.answered) for one in rows), Counter[str]())
-        shares = {mark: answered[target] for target, mark in marks.items()}
+        shares = Counter[str]()
+        for target, mark in marks.items():
+            shares[mark] += answered[target]
         shares[FAILED] = sum(one.figures.calls for one in rows) - answered.total()
         out = f"  {', '.join(rows[0].out)} out" if rows[0].out else ""
         yield f"{clock(rows[0].start):>{width}} |{bar(shares, _WIDTH):<{_WIDTH}}|{out}"

@@ -75,9 +75,9 @@ def set_stage(core: Core, route: str, scenario: Scenario) -> Stage:
     name, settings = held.route(route)
     chain, left_out, lent = [], [], []
     stand_ins = plan_without_keys(held.policy, settings, held.accounts.profiles)
-    for real, planned in zip(held.chain(name), stand_ins, strict=True):
-        target = planned.plan.target
-        why = core.obstacle(planned, frozenset()) or too_small(planned, _habits(planned, scenario.habits).prompt, 0)
+    for real, stand_in in zip(held.chain(name), stand_ins, strict=True):
+        planned, target = replace(stand_in, outside=real.outside), stand_in.plan.target  # which opens no host
+        why = core.ruled_out(planned) or too_small(planned, _habits(planned, scenario.habits).prompt, 0)
         if why is not None:
             left_out.append((target, f"{why[0]}: {why[1]}"))
             continue

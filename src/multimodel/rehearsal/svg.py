@@ -70,7 +70,7 @@ def _outages(rehearsal: Rehearsal) -> Iterator[str]:
     for one in rehearsal.outages[:_TOLD]:
         yield f"{one.name} is out ({one.fault}) from {clock(one.start)} to {clock(one.start + one.seconds)}"
     if len(rehearsal.outages) > _TOLD:
-        yield f"{len(rehearsal.outages) - _TOLD} more outages"
+        yield f"{len(rehearsal.outages) - _TOLD} more"
 
 
 def _patterns(targets: int) -> Iterator[str]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from itertools import accumulate, combinations
 
 from ...config import Problem, format_duration
-from ...engine.limits import MIN_ATTEMPT
+from ...engine.limits import MIN_ATTEMPT, SHARES, own_limit
 from .subject import Member, Subject
 
 __all__ = ["problems", "waits"]
 
-_SHARES = 3
 _THOUGHT = 60.0
 """Seconds that such a model gets where the policy says nothing."""
 
@@ -62,7 +61,7 @@ def waits(limits: Sequence[float], deadline: float) -> list[float]:
 
 
 def _shares(targets: Sequence[object], index: int) -> int:
-    return min(len(targets) - index, _SHARES)
+    return min(len(targets) - index, SHARES)
 
 
 def _limits(subject: Subject, members: Sequence[Member]) -> Iterator[Problem]:
@@ -122,8 +121,7 @@ def _told(subject: Subject, cut: _Cut, which: str) -> Problem:
 
 
 def _limit(member: Member) -> float:
-    plan = member.planned.plan
-    return plan.first_content if plan.stream else plan.whole
+    return own_limit(member.planned.plan)
 
 
 def _thinks(member: Member) -> bool:

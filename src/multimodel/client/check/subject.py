@@ -97,4 +97,4 @@ def _member(core: Core, route: Route, path: Path, planned: Planned) -> Member:
     plan = planned.plan
     off = core.switches.against(plan.target, plan.jurisdiction)
     unmet = tuple(sorted(plan.lacks.intersection(route.requires)))
-    return Member(planned, path, off, unmet, core.obstacle(planned, frozenset()))
+    return Member(planned, path, off, unmet, core.ruled_out(planned))

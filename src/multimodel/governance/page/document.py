@@ -29,7 +29,7 @@ a{color:inherit}.unknown{font-style:italic;color:var(--soft)}
 .wide{overflow-x:auto;margin:.5rem 0 1.4rem}
 table{border-collapse:collapse;font-size:.92rem}
 caption,figcaption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}
-caption span{display:block;position:sticky;left:0;width:max-content;max-width:min(100%,calc(100vw - 2rem))}
+caption span{display:block;position:sticky;left:0;max-width:min(46rem,calc(100vw - 2rem))}
 th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule);
  overflow-wrap:normal;min-width:4rem}
 thead th{font-weight:600;color:var(--soft)}tbody th{font-weight:500;overflow-wrap:anywhere;min-width:10rem}

@@ -52,7 +52,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RoutePlan:
-    """One route, its targets in the order in which they are asked."""
+    """One route, its targets in the order in which they are asked: by traffic first, then as the chain has them."""
 
     route: str
     members: tuple[Member, ...]

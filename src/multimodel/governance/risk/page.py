@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, get_args
 
+from ..figures import percent
 from ..page import Html, bars, items, json_bytes, link, page, paragraph, section, shares, table, tag, timeline
 from .members import Fact, Whose
 from .shares import Concentration
@@ -68,14 +69,14 @@ _POLICY = (
 def _summary(risk: Risk) -> Iterator[str]:
     for route in risk.stranded:
         yield f"Route {route} asks nobody."
-    for fact in risk.single_points:
-        if fact.targets == 1 and fact.by == "operator":
-            yield f"Route {fact.route} has one target only, of {fact.name}."
+    for one in risk.substitutes:
+        if one.next is None:
+            yield f"Route {one.route} has one target only: {one.first}."
     for route, facts in groupby(risk.correlated, key=lambda fact: fact.route):
         named = ", ".join(f"{fact.by} {fact.name}" for fact in facts)
         yield f"All targets of route {route} have the same {named}."
-    for one in risk.untested or ():
-        yield f"The fallback {one.target} of route {one.route} has answered no real call."
+    for fallback in risk.untested or ():
+        yield f"The fallback {fallback.target} of route {fallback.route} has answered no real call."
     if risk.untested is None:
         yield "Which fallbacks have answered real calls is unknown: there is no ledger."
     stranded: dict[str, list[str]] = {}
@@ -125,7 +126,7 @@ def _concentration(risk: Risk) -> Iterator[Html]:
     )
     for by in get_args(Whose):
         mine = [one for one in told if one.by == by]
-        yield shares(f"Shares by {by}", {_measure(one): _amounts(one) for one in mine})
+        yield shares(f"Shares by {by}", {_measure(one): one.parts for one in mine})
         heads = [head for one in mine for head in (one.of, "share")]
         yield table(f"By {by}", (by, *heads), _figures(mine), right=range(1, 1 + len(heads)))
     gaps = list(_gaps(risk))
@@ -159,19 +160,14 @@ def _gaps(risk: Risk) -> Iterator[str]:
         )
 
 
-def _amounts(one: Concentration) -> dict[str | None, float]:
-    amounts: dict[str | None, float] = {share.name: share.share for share in one.shares}
-    return amounts | {None: one.unknown} if one.unknown else amounts
-
-
 def _figures(columns: Sequence[Concentration]) -> Iterator[Sequence[object]]:
-    amounts = [_amounts(one) for one in columns]
+    amounts = [one.parts for one in columns]
     for name in dict.fromkeys(name for some in amounts for name in sorted(some, key=lambda name: name is None)):
         row: list[object] = [name]
         for one, some in zip(columns, amounts, strict=True):
             share = some.get(name, 0.0)
             unknown = one.total is None or (not share and one.incomplete)
-            row += (None, None) if unknown else (_amount(one, share * (one.total or 0.0)), f"{share:.1%}")
+            row += (None, None) if unknown else (_amount(one, share * (one.total or 0.0)), percent(share))
         yield row
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from ..ledger import Flow
 from .members import THIS_MACHINE, RoutePlan, Whose
 
-__all__ = ["Concentration", "Herfindahl", "Measure", "Share", "shares_of_policy", "shares_of_traffic"]
+__all__ = ["Concentration", "Herfindahl", "Measure", "Share", "divided", "shares_of_policy", "shares_of_traffic"]
 
 Measure: TypeAlias = Literal["calls", "tokens", "spend"]
 
@@ -54,13 +54,19 @@ class Concentration:
     incomplete: int = 0
     herfindahl: Herfindahl | None = None
 
+    @property
+    def parts(self) -> dict[str | None, float]:
+        """The shares by name; None is the part of which nobody knows whose it is."""
+        known: dict[str | None, float] = {share.name: share.share for share in self.shares}
+        return known | {None: self.unknown} if self.unknown else known
+
 
 def shares_of_policy(routes: Sequence[RoutePlan], by: Whose, of: Measure) -> Concentration:
     """Return the shares that a policy means. Nobody knows how long its calls will be, so that they alone can be told."""
     if of != "calls":
         return Concentration(by, of, None)
     members = (member for plan in routes for member in plan.counted)
-    return _concentration(by, of, [(member.name(by), member.weight) for member in members], 0)
+    return divided(by, of, [(member.name(by), member.weight) for member in members])
 
 
 def shares_of_traffic(flows: Sequence[Flow], local: Collection[str], by: Whose, of: Measure) -> Concentration:
@@ -76,7 +82,7 @@ def shares_of_traffic(flows: Sequence[Flow], local: Collection[str], by: Whose, 
             amount, missing = (lambda flow: flow.tokens), sum(flow.uncounted for flow in flows)
         case "spend":
             amount, missing = (lambda flow: flow.cost), sum(flow.unpriced for flow in flows)
-    return _concentration(by, of, [(_name(flow, local, by), amount(flow)) for flow in flows], missing)
+    return divided(by, of, [(_name(flow, local, by), amount(flow)) for flow in flows], missing)
 
 
 def _name(flow: Flow, local: Collection[str], by: Whose) -> str | None:
@@ -86,7 +92,12 @@ def _name(flow: Flow, local: Collection[str], by: Whose) -> str | None:
     return found
 
 
-def _concentration(by: Whose, of: Measure, amounts: Sequence[tuple[str | None, float]], missing: int) -> Concentration:
+def divided(by: Whose, of: Measure, amounts: Sequence[tuple[str | None, float]], missing: int = 0) -> Concentration:
+    """Return how a measure is divided.
+
+    :param amounts: by name, which may come several times; None is unknown.
+    :param missing: attempts whose amount nobody knows.
+    """
     sums: dict[str | None, float] = {}
     for name, size in amounts:
         if size:
