@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,6 +12,7 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
+from ..config.residency import Residency
 from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
@@ -70,18 +71,8 @@ class Running:
         self._ledger = core.ledger  # before the call begins, or it would be taken for a parent's
         limits = _allowed(limits, [request, *(with_defaults(request, params) for params in held.telling(name))])
         self.call = Call(name, limits, now(), stream, policy=held.version)
-        able: list[Planned] = []
-        demand = Demand(request)
-        for planned in held.selected(name, choices.only, choices.avoid):
-            if choices.residency is not None and planned.fetch_media:  # addresses of media are anywhere
-                planned = replace(planned, fetch_media=False)  # noqa: PLW2901  # the same target, for this call
-            why = core.obstacle(planned, needs, choices.residency) or demand.misfit(planned)
-            if why is None:
-                able.append(planned)
-            else:
-                self.call.skip(planned.plan.target, *why)
-        if not able and demand.unpaired is not None:
-            raise BadRequestError(demand.unpaired, hint="nothing was sent; mend the conversation")
+        self._core = core
+        able = self._able(held.selected(name, choices.only, choices.avoid), request, needs, choices.residency)
         if settings.traffic:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript(tool_ids(request.messages))
@@ -94,7 +85,6 @@ class Running:
         plans: list[TargetPlan] = [planned.plan for planned in able]
         if stream:
             plans = [plan if plan.stream else replace(plan, stream=True) for plan in plans]
-        self._core = core
         self._judge: Judge | None = None
         if what is not None:
             self._judge = Judge(self.call, what, settings.on_invalid_output, plans, core.refused_schemas)
@@ -108,6 +98,24 @@ class Running:
             self._copy = partial(
                 core.shadows.offer, name, settings, request, shadow, self._metadata, self.span, self._ledger
             )
+
+    def _able(
+        self, chain: Iterable[Planned], request: Request, needs: frozenset[str], rule: Residency | None
+    ) -> list[Planned]:
+        """Return the targets that may be asked; the others are skipped, with the reason."""
+        able: list[Planned] = []
+        demand = Demand(request)
+        for planned in chain:
+            if rule is not None and planned.fetch_media:  # addresses of media are anywhere
+                planned = replace(planned, fetch_media=False)  # noqa: PLW2901  # the same target, for this call
+            why = self._core.obstacle(planned, needs, rule) or demand.misfit(planned)
+            if why is None:
+                able.append(planned)
+            else:
+                self.call.skip(planned.plan.target, *why)
+        if not able and demand.unpaired is not None:
+            raise BadRequestError(demand.unpaired, hint="nothing was sent; mend the conversation")
+        return able
 
     def _span(self, request: Request, able: Sequence[Planned]) -> Unwatched:
         heard = telemetry(os.environ)
