@@ -203,7 +203,7 @@ def test_a_device_or_type_that_does_not_exist_is_refused(copy: Path, option: dic
 def test_a_missing_extra_is_named_with_the_way_to_install_it(archive: Path, monkeypatch: pytest.MonkeyPatch):
     from multimodel.providers.local import extra
 
-    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(extra, "installed", lambda name: name != "torch")
     with pytest.raises(ConfigurationError, match=r"need `torch`\nhint: pip install 'multimodel\[local\]'"):
         provider_for(archive).describe("qwen3")
 
