@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from copy import copy
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from pydantic import JsonValue, TypeAdapter
 from typing_extensions import Unpack
@@ -21,13 +21,15 @@ from ..types import Completion, Embeddings, Messages
 from ..types.answers import ParsedT
 from .core import Core
 from .embedding import Embedding
-from .explanation import Explanation
 from .options import CallOptions
 from .running import Running
 from .source import PolicySource, Source
 from .streams import AsyncStream
 from .view import view_of
 from .views import Status
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 __all__ = ["AsyncClient"]
 

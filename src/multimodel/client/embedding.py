@@ -33,7 +33,6 @@ from .books import keep
 from .core import Core
 from .cost import CostAtMost
 from .options import split_options
-from .peers import watched
 from .port import Reach
 from .request import validated
 from .running import log_report
@@ -74,6 +73,8 @@ class Embedding:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
         self.span = UNWATCHED
         if (heard := telemetry(os.environ)) is not None:
+            from .peers import watched
+
             self.span = watched(heard, self._call, self._request, self._targets)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []

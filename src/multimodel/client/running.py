@@ -17,7 +17,7 @@ from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import UNWATCHED, Unwatched, content, emit, telemetry
+from ..observe import UNWATCHED, Unwatched, emit, telemetry
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
@@ -27,7 +27,6 @@ from .core import Core
 from .cost import CostAtMost
 from .needs import Demand
 from .options import Choices, split_options
-from .peers import watched
 from .port import Port
 from .request import build_request, can_go_on, has_effects, needs_of, with_defaults
 from .snapshot import chosen
@@ -121,6 +120,8 @@ class Running:
         heard = telemetry(os.environ)
         if heard is None:
             return UNWATCHED
+        from .peers import watched
+
         return watched(heard, self.call, request, able, partial(_content, request, self.transcript))
 
     def _may_listen(self, shadow: Planned, needs: frozenset[str], choices: Choices) -> bool:
@@ -245,6 +246,8 @@ def _allowed(limits: CallSettings, requests: Sequence[Request]) -> CallSettings:
 
 
 def _content(request: Request, said: Transcript) -> Mapping[str, Any]:
+    from ..observe.content import content
+
     return content(request, said.text, said.reasoning, said.tool_calls)
 
 

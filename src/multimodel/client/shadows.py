@@ -25,7 +25,6 @@ from ..types import Request
 from .accounts import Account
 from .books import keep
 from .leftovers import close_all
-from .peers import peers
 from .port import Port
 from .targets import Planned, call_settings
 
@@ -70,6 +69,8 @@ class Shadows:
         if self._places.acquire(blocking=False):
             settings = replace(call_settings(route, stream=False), hedge=None)
             self._reached.add(planned.account)
+            from .peers import peers
+
             call = Call(name, settings, now(), stream=False)
             work = (call, request, planned, metadata, span.shadow(call, peers(call, request, [planned])), ledger)
             try:

@@ -17,7 +17,7 @@ from ..config import OffEntry
 from ..config.policy import OffKind
 from ..config.problems import did_you_mean
 from ..errors import ConfigurationError
-from ..observe import conventions, emit, mark
+from ..observe import emit
 from ..types import Target
 from .targets import Planned, ranked
 from .views import Impact, RouteImpact
@@ -148,6 +148,8 @@ class Switchboard:
 
 def _tell(action: str, entry: OffEntry, by: str | None) -> None:
     subject, until = f"{entry.kind} {entry.name}", None if entry.until is None else entry.until.isoformat()
+    from ..observe import conventions, mark
+
     mark(conventions.SWITCH, {"action": action, "subject": subject, "by": by, "reason": entry.reason, "until": until})
     emit(
         logging.WARNING, "multimodel.switched", action=action, subject=subject, by=by, reason=entry.reason, until=until

@@ -23,43 +23,13 @@ from ..types import AttemptRecord, Finished, Report, Target
 from . import conventions as names
 from .attempts import QUIET, Peer, attributes_of, measure, seconds_of
 from .telemetry import Telemetry
+from .unwatched import Unwatched
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
     from opentelemetry.trace import Link, Span, Tracer
 
-__all__ = ["UNWATCHED", "CallSpan", "Unwatched", "mark"]
-
-
-class Unwatched:
-    """The span of a call that nobody wants to hear of."""
-
-    def begin(self) -> None:
-        """Begin it where it is not entered: the parts of a stream are handed out between steps of the caller's."""
-
-    def end(self, report: Report, finished: Finished | None) -> None:
-        """End it as the report says.
-
-        :param finished: the end of the answer, if there is one.
-        """
-
-    def give_up(self, error: BaseException | None) -> None:
-        """End it if it has not ended: nobody waits for the answer any more."""
-
-    def shadow(self, call: Call, peer: Callable[[Target], Peer]) -> Unwatched:  # noqa: ARG002  # of them nothing is told
-        """Return the span of a copy of the call: of a trace of its own, with a link to this one."""
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
-
-UNWATCHED = Unwatched()
+__all__ = ["CallSpan", "mark"]
 
 
 class CallSpan(Unwatched):
