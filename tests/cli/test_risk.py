@@ -229,3 +229,19 @@ def test_check_warns_of_a_ledger_without_a_folder(run, policy):
     ran = run("check")
     assert "multimodel.yaml:1:9: warning: the folder " in ran.out
     assert "/none` does not exist, so no call is kept [ledger-missing]\nhint: create it, or name another" in ran.out
+
+
+def test_check_tells_which_fallbacks_have_answered_no_real_call(run, called):
+    told = {
+        problem["message"]
+        for problem in json.loads(run("check", "--json").out)["problems"]
+        if problem["code"] == "untested-fallback"
+    }
+    assert all("has answered no call of" in message for message in told)
+    found = json.loads(run("risk", "--json").out)["untested"]
+    assert len(told) == len(found) == 1
+
+
+def test_check_warns_of_a_ledger_that_is_none(run, called, folder):
+    (folder / "calls.db").write_text("no ledger", encoding="utf-8")
+    assert "ledger-unreadable" in {problem["code"] for problem in json.loads(run("check", "--json").out)["problems"]}

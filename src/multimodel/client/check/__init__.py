@@ -15,7 +15,7 @@ from ...config import Problem, check_policy
 from ...config.check import ordered
 from ...providers.catalogue import profiles
 from ..core import Core
-from . import files, machine, money, reach, spread, usable
+from . import files, machine, money, reach, spread, tested, usable
 from .subject import Subject, subjects
 
 __all__ = ["check"]
@@ -32,6 +32,7 @@ def check(core: Core, *, today: date) -> list[Problem]:
         *files.problems(core),
         *check_policy(core.policy, environ=os.environ, profiles=profiles(os.environ), today=today, authors=authors),
         *machine.problems(routes),
+        *tested.problems(core.policy.ledger, routes),
     ]
     for subject in routes:
         found += _route(subject)
