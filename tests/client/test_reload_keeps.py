@@ -379,13 +379,14 @@ def test_a_shadow_that_has_left_gets_no_more_copies_and_keeps_no_connection(vend
 def test_the_connections_of_each_event_loop_are_let_go(vendors, file):
     file.write_text(text(vendors, "first:m"))
     client = AsyncClient(file)
-    warm, left = threading.Barrier(3), threading.Event()
+    warm, left, answered = threading.Barrier(3), threading.Event(), threading.Barrier(2)
 
     async def work() -> None:
         await client.complete("chat", "Hi")
         await asyncio.to_thread(warm.wait)
         await asyncio.to_thread(left.wait)
         await client.complete("chat", "Hi")
+        await asyncio.to_thread(answered.wait)  # the first that leaves closes the client for both
         await client.aclose()
 
     threads = [threading.Thread(target=asyncio.run, args=(work(),)) for _ in range(2)]

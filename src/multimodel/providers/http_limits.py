@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 import httpcore2
+from httpcore2._utils import is_socket_readable
 from typing_extensions import override
 
 from ..errors import ConfigurationError, error_for
@@ -256,6 +257,7 @@ def _is_address(host: str) -> bool:
 class _AsyncStream(httpcore2.AsyncNetworkStream):
     def __init__(self, inner: httpcore2.AsyncNetworkStream, wire: Wire) -> None:
         self._inner = inner
+        self._socket: Any = None
         self._wire = wire  # of the attempt that sent last
 
     @override
@@ -288,8 +290,11 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
 
     @override
     def get_extra_info(self, info: str) -> Any:
-        more = info == "is_readable" and _holds_more(self._inner)
-        return more or self._inner.get_extra_info(info)
+        if info != "is_readable":
+            return self._inner.get_extra_info(info)
+        if self._socket is None:  # to ask for it costs more than all else, and each call asks each idle connection
+            self._socket = self._inner.get_extra_info("socket")
+        return _holds_more(self._inner) or is_socket_readable(self._socket)
 
 
 def _holds_more(stream: Any) -> bool:
