@@ -10,12 +10,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
-from types import TracebackType
 from typing import Any
 
 from ..config.residency import Residency
@@ -24,14 +22,12 @@ from ..engine import Call, End, Event, Start, Step, run
 from ..engine.settings import TargetPlan
 from ..errors import ConfigurationError, InvalidResponseError
 from ..governance.switches import Switches
-from ..observe import UNWATCHED, telemetry
 from ..providers.derive import async_stream, blocking_stream
 from ..types import AnswerEvent, AnyRequest, Attempt, Embeddings, EmbedRequest, Finished, StreamEvent, Usage, Vector
 from ..types import Vectors as Answer
-from .alarms import tell_alarms
-from .books import keep
 from .core import Core
 from .cost import CostAtMost
+from .entered import Entered
 from .options import split_options
 from .port import Reach
 from .request import validated
@@ -44,7 +40,7 @@ _ROWS = 2048  # OpenAI's limit, where the catalogue names none
 _NEED = "embeddings"
 
 
-class Embedding:
+class Embedding(Entered):
     """One call.
 
     :param options: as of ``embed``.
@@ -60,10 +56,9 @@ class Embedding:
         name, settings = held.route(route)
         given = {"inputs": inputs, "dimensions": options.get("dimensions"), **asked}
         self._request = validated(EmbedRequest, given)
-        self._core = core
         self._metadata = {**core.metadata, **choices.metadata} if core.metadata else choices.metadata
         self._limits = held.limits(name, stream=False, deadline=choices.deadline)
-        self._ledger = core.ledger  # before the call begins, or it would be taken for a parent's
+        super().__init__(core, "embed")
         self._call = Call(name, self._limits, now(), stream=False, policy=held.version)
         if settings.budget is not None:
             self._call.budget = core.budget(name, settings.budget)
@@ -71,11 +66,7 @@ class Embedding:
         self._targets = self._able(chain, frozenset({_NEED, *settings.requires}), choices.residency)
         if settings.traffic:
             self._targets = drawn(self._targets, settings.traffic, core.rng)
-        self.span = UNWATCHED
-        if (heard := telemetry(os.environ)) is not None:
-            from .peers import watched
-
-            self.span = watched(heard, self._call, self._request, self._targets)
+        self._watch(self._call, self._request, self._targets)
         self._size = self._request.dimensions
         self._vectors: list[Vector] = []
         self._usages: list[Usage | None] = []
@@ -137,20 +128,6 @@ class Embedding:
         self._usages.append(finished.usage)
         self._vectors += [vector for _, vector in answer.rows]
         self._size = len(self._vectors[0])
-
-    def __enter__(self) -> None:
-        self.span.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.span.__exit__(kind, error, traceback)
-        self.over()
-
-    def over(self) -> None:
-        """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
-        tell_alarms(self._core, self._call)
-        keep(self._ledger, self._call, "embed", self._targets)
 
     def result(self) -> Embeddings:
         """Return the vectors of all batches."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from types import TracebackType
 from typing import Any
 
 from ..config.residency import Residency
@@ -17,14 +15,13 @@ from ..drivers.base import Driver, now
 from ..drivers.transcript import Transcript
 from ..engine import Call, CallSettings, End, Event, Step, TargetPlan, Turn, run
 from ..errors import BadRequestError, ConfigurationError, StreamInterruptedError
-from ..observe import UNWATCHED, Unwatched, emit, telemetry
+from ..observe import emit
 from ..types import Completion, ReasoningPart, Report, Request, Segment, Target
 from ..types.schema import partial_json
 from ..wire.history import tool_ids
-from .alarms import tell_alarms
-from .books import keep
 from .core import Core
 from .cost import CostAtMost
+from .entered import Entered
 from .needs import Demand
 from .options import Choices, split_options
 from .port import Port
@@ -36,7 +33,7 @@ from .targets import Planned, drawn, without_keys
 __all__ = ["Running", "log_report"]
 
 
-class Running:
+class Running(Entered):
     """One call. It is entered as a context manager where all of it happens on one stack.
 
     :raises ConfigurationError: an unknown route or target, or a closed client.
@@ -67,16 +64,15 @@ class Running:
         limits = held.limits(name, stream=stream, deadline=choices.deadline)
         if stream and choices.mid_stream is not None:
             limits = replace(limits, mid_stream=choices.mid_stream)
-        self._ledger = core.ledger  # before the call begins, or it would be taken for a parent's
+        super().__init__(core, "stream" if stream else "complete")
         limits = _allowed(limits, [request, *(with_defaults(request, params) for params in held.telling(name))])
         self.call = Call(name, limits, now(), stream, policy=held.version)
-        self._core = core
         able = self._able(held.selected(name, choices.only, choices.avoid), request, needs, choices.residency)
         if settings.traffic:
             able = drawn(able, settings.traffic, core.rng)
         self.transcript = Transcript(tool_ids(request.messages))
         self._copy: Callable[[], None] | None = None
-        self.span = self._span(request, able)
+        self._watch(self.call, request, able, partial(_content, request, self.transcript))
         self.reading = False
         self.given_up = False
         self.port = Port(self.call, request, able, core.switches, self.transcript)
@@ -116,14 +112,6 @@ class Running:
             raise BadRequestError(demand.unpaired, hint="nothing was sent; mend the conversation")
         return able
 
-    def _span(self, request: Request, able: Sequence[Planned]) -> Unwatched:
-        heard = telemetry(os.environ)
-        if heard is None:
-            return UNWATCHED
-        from .peers import watched
-
-        return watched(heard, self.call, request, able, partial(_content, request, self.transcript))
-
     def _may_listen(self, shadow: Planned, needs: frozenset[str], choices: Choices) -> bool:
         wanted = chosen(shadow, choices.only, choices.avoid)
         return wanted and self._core.obstacle(shadow, needs, choices.residency) is None
@@ -153,20 +141,6 @@ class Running:
         return True
 
     # --- the end ---
-
-    def __enter__(self) -> None:
-        self.span.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.span.__exit__(kind, error, traceback)
-        self.over()
-
-    def over(self) -> None:
-        """Tell the alarms of its budget, and keep what was put on the wire, however the call ended."""
-        tell_alarms(self._core, self.call)
-        keep(self._ledger, self.call, "stream" if self.call.stream else "complete", self.port.planned)
 
     @contextmanager
     def read(self) -> Iterator[None]:
