@@ -13,6 +13,7 @@ from ..engine import Call, Start
 from ..engine.settings import TargetPlan
 from ..errors import PolicyDeniedError
 from ..governance.switches import Switches
+from ..providers.base import CHECK
 from ..providers.derive import async_stream, blocking_stream
 from ..providers.pricing import priced
 from ..types import AnswerEvent, Attempt, Message, ReasoningDelta, Request, Target, TextDelta, Usage
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Port", "Reach"]
 
 _MOST = 2**53  # tokens; no float counts further, and no database much
-_CHECK = 0.5  # seconds between two looks at whether a target was cut off
 
 
 class Reach:
@@ -69,14 +69,14 @@ class Reach:
 
     def _check(self, planned: Planned, now: Callable[[], float]) -> Callable[[], None]:
         """Return what raises once a target was cut off; it looks twice a second at most, and has just been asked."""
-        target, jurisdiction, look_at = planned.plan.target, planned.plan.jurisdiction, now() + _CHECK
+        target, jurisdiction, look_at = planned.plan.target, planned.plan.jurisdiction, now() + CHECK
 
         def check() -> None:
             nonlocal look_at
             moment = now()
             if moment < look_at:
                 return
-            look_at = moment + _CHECK
+            look_at = moment + CHECK
             off = self._switches.cuts(target, jurisdiction)
             if off is not None:
                 raise PolicyDeniedError(f"cut off: {off.kind} {off.name}", kind="policy_denied.cut", code="off")

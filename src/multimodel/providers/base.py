@@ -10,7 +10,10 @@ from ..errors import CallError, error_for
 from ..types import AnswerEvent, AnyRequest, Attempt
 from .profile import Profile
 
-__all__ = ["NO_WORD", "AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
+__all__ = ["CHECK", "NO_WORD", "AsyncStreamProvider", "Key", "Provider", "ProviderSetup", "StreamProvider", "late"]
+
+CHECK = 0.5
+"""Seconds of one wait at most: then it is looked whether the vendor was cut off meanwhile."""
 
 
 class StreamProvider(Protocol):

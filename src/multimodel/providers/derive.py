@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..types import AnswerEvent, AnyRequest, Attempt
+from .base import CHECK
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["async_stream", "blocking_stream"]
 
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
-_CHECK = 0.5  # seconds between two looks at whether the vendor was cut off
 
 
 def blocking_stream(provider: Any) -> Callable[[Attempt[AnyRequest]], Iterator[AnswerEvent]]:
@@ -79,7 +79,7 @@ def _next(results: SimpleQueue[Any], attempt: Attempt[AnyRequest]) -> Any:
     while True:
         attempt.check()
         try:
-            return results.get(timeout=_CHECK if attempt.given_up is None else _LOOK)
+            return results.get(timeout=CHECK if attempt.given_up is None else _LOOK)
         except Empty:
             if attempt.given_up is not None and attempt.given_up():
                 return None
@@ -129,7 +129,7 @@ async def _anext(results: asyncio.Queue[Any], attempt: Attempt[AnyRequest]) -> A
     while True:
         attempt.check()
         try:
-            async with asyncio.timeout(_CHECK):
+            async with asyncio.timeout(CHECK):
                 return await results.get()
         except TimeoutError:
             continue

@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from ..errors import ConfigurationError, error_for
 from ..types import Limits
+from .base import CHECK
 
 __all__ = ["WIRE", "Wire", "alet_go", "async_pool", "blocking_pool", "let_go"]
 
@@ -33,7 +34,6 @@ _KEEPALIVE = 20.0
 _SLICE = 64 * 1024
 _HTTP = b"HTTP/1."
 _LOOK = 0.02  # seconds between two looks at whether anybody still waits
-_CHECK = 0.5  # seconds between two looks at whether the vendor was cut off
 
 
 Check: TypeAlias = "Callable[[Sequence[str]], Sequence[str]]"
@@ -82,7 +82,7 @@ class Wire:
         self._given_up = given_up
         self._check = check
         self._hosts = hosts
-        self.look = _CHECK if given_up is None else _LOOK
+        self.look = CHECK if given_up is None else _LOOK
         self._deadline = limits.deadline
         self.limit = min(limits.first_content if stream else limits.whole, limits.deadline)
         self._connect = limits.connect

@@ -12,10 +12,11 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from .base import CHECK
+
 __all__ = ["LateError", "Reader", "within"]
 
 T = TypeVar("T")
-_CHECK = 0.5  # seconds between two looks at whether to go on
 
 
 class LateError(Exception):
@@ -39,9 +40,9 @@ async def within(seconds: float, step: Callable[[], Awaitable[T]], check: Callab
             cut.append(error)
             limit.reschedule(loop.time())
         else:
-            looks.append(loop.call_later(_CHECK, look))
+            looks.append(loop.call_later(CHECK, look))
 
-    looks = deque([loop.call_later(_CHECK, look)], maxlen=1)
+    looks = deque([loop.call_later(CHECK, look)], maxlen=1)
     try:
         async with limit:
             check()
@@ -98,9 +99,9 @@ class Reader:
         self._steps.put((step, done))
         while True:
             try:
-                error = done.exception(min(seconds, _CHECK))
+                error = done.exception(min(seconds, CHECK))
             except TimeoutError:
-                seconds -= _CHECK
+                seconds -= CHECK
                 if seconds <= 0:
                     raise LateError from None
                 self._check()

@@ -24,7 +24,7 @@ class _StandIn:
     """Takes the place of an adapter where nothing is sent."""
 
     def stream(self, attempt: Attempt) -> Iterator[AnswerEvent]:
-        raise NotImplementedError(attempt.model)
+        raise RuntimeError(f"{attempt.model} was asked, where nothing is sent")
 
 
 def plan_without_keys(policy: Policy, route: Route, profiles: Mapping[str, Profile]) -> tuple[Planned, ...]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from ...errors import CallError
 from ...types import AnyRequest, Attempt
-from ..base import late
+from ..base import CHECK, late
 
 __all__ = ["Patience"]
-
-_LONGEST_WAIT = 0.5  # seconds: then it is asked again whether to go on
 
 
 class Patience:
@@ -40,7 +38,7 @@ class Patience:
     @property
     def left(self) -> float:
         """Seconds to wait at most."""
-        return min(max(0.0, self._limit - self._attempt.now()), _LONGEST_WAIT)
+        return min(max(0.0, self._limit - self._attempt.now()), CHECK)
 
     def late(self) -> CallError | None:
         """Return the error when a limit has passed.
