@@ -35,8 +35,6 @@ from multimodel.providers.profile import Fact, ModelFacts, Price, Profile
 from multimodel.testing import FakeProvider, FaultyVendor, Reply, faults
 from multimodel.types import Request
 
-from .colours import COLOURS, colour_of
-
 FACT = Fact(source="a test", date=date(2026, 11, 24))
 
 
@@ -190,12 +188,6 @@ def policy(vendors, dollars: tuple[float | None, ...] = (100.0, 1.0), **settings
     }
     chain = [f"{name}:m" for name in providers]
     return {"providers": providers, "routes": {"chat": {"chain": chain, "retry": {"attempts": 1}, **settings}}}
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest):
-    with colour_of(request.param) as made:
-        yield made
 
 
 def test_an_answer_says_what_it_cost(vendors, colour):

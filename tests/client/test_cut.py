@@ -17,16 +17,8 @@ from multimodel.providers.http_limits import Wire
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 from multimodel.types import Finished, TextDelta
 
-from .colours import COLOURS, Colour, colour_of
-
 ADAPTERS = ["http", "litellm"]
 WAITS = {"silent": faults.silent(), "stalled": faults.stall(after=2)}
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    with colour_of(request.param) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -21,19 +21,12 @@ from multimodel.governance.ledger import read_ledger
 from multimodel.testing import FaultyVendor, faults
 
 from .changing import look, look_twice, text, told
-from .colours import COLOURS, colour_of
 
 
 @pytest.fixture
 def vendors() -> Iterator[tuple[FaultyVendor, FaultyVendor]]:
     with FaultyVendor(answer="from the first") as first, FaultyVendor(answer="from the second") as second:
         yield first, second
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest):
-    with colour_of(request.param) as made:
-        yield made
 
 
 @pytest.fixture

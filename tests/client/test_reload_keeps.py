@@ -26,7 +26,6 @@ from multimodel.testing import FakeProvider, FaultyVendor, faults
 
 from ..campaign.reloads import line, reloads
 from .changing import look_twice, text
-from .colours import COLOURS, colour_of
 from .test_processes import end_of, forking, in_a_child
 
 
@@ -34,12 +33,6 @@ from .test_processes import end_of, forking, in_a_child
 def vendors() -> Iterator[tuple[FaultyVendor, FaultyVendor]]:
     with FaultyVendor(answer="from the first") as first, FaultyVendor(answer="from the second") as second:
         yield first, second
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest):
-    with colour_of(request.param) as made:
-        yield made
 
 
 @pytest.fixture

@@ -22,15 +22,9 @@ from multimodel.providers.litellm import LiteLLMProvider
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 from multimodel.types import Attempt, Limits, Message, Request
 
-from .colours import COLOURS, Colour, colour_of
+from .colours import COLOURS
 
 EU = {"storage": ["EU"], "inference": ["EU"]}
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    with colour_of(request.param) as opened:
-        yield opened
 
 
 @pytest.fixture

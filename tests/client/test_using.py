@@ -19,19 +19,11 @@ from multimodel.client import tenants
 from multimodel.config import Secret
 from multimodel.testing import FakeProvider, FaultyVendor, faults
 
-from .colours import COLOURS, colour_of
-
 
 @pytest.fixture
 def vendors():
     with FaultyVendor(answer="from the first") as first, FaultyVendor(answer="from the second") as second:
         yield first, second
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest):
-    with colour_of(request.param) as made:
-        yield made
 
 
 def policy(vendors, **settings: Any) -> dict[str, Any]:
